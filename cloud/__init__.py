@@ -1,0 +1,1 @@
+"""Amazon SageMaker and Azure ML: request builders, thin clients, offline practice. Nothing has moved in yet."""

@@ -1,0 +1,1 @@
+"""Kubernetes: manifests, one API client, bring-up of kind and minikube. Nothing has moved in yet."""

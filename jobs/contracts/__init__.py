@@ -1,0 +1,1 @@
+"""What the rooms share: errors, storage, fingerprints, datasets, bundles, workloads, jobs. Pydantic and pyarrow only."""

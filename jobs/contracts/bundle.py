@@ -1,0 +1,94 @@
+"""A bundle: one exported model that executes no code when it is loaded.
+
+    <bundle>/model.onnx   weights inside; inputs "categorical" int64 [n, C] and "numeric" float32 [n, N] (NaN = null),
+                          output "probability" float32 [n]; imputing, clipping and scaling are in the graph
+             vocab.json   text column -> list of known values; index = position + 1, 0 = unknown or null
+             example.json one real row of the input schema
+             MLmodel      the onnx flavour, so that MLflow's tools recognise it
+             bundle.json  written last: schema, metrics, lineage and the SHA-256 of every other file
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from jobs.contracts import fingerprint, storage
+from jobs.contracts.errors import InputError, IntegrityError
+
+CONTRACT = 1
+BUNDLE, MODEL, VOCABULARY, EXAMPLE, MLMODEL = "bundle.json", "model.onnx", "vocab.json", "example.json", "MLmodel"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputField(_Frozen):
+    """One raw feature as a client sends it; null is always allowed."""
+
+    name: str
+    kind: Literal["number", "category"]
+    unit: str = ""
+    description: str = ""
+
+
+class Interval(_Frozen):
+    """A metric with its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Bundle(_Frozen):
+    contract: int = CONTRACT
+    name: str = Field(description="registered model name")
+    task: Literal["binary"] = "binary"
+    inputs: tuple[InputField, ...]
+    output: str = Field(description="what the probability is of")
+    threshold: float = Field(description="chosen on the validation part to maximise F1")
+    metrics: dict[str, Interval] = Field(description="on the validation part")
+    dataset: str = Field(description="fingerprint of the dataset it was trained on")
+    run: str = Field(description="run that trained it")
+    spec: dict[str, Any] = Field(description="the train step as it stood in the job file")
+    files: dict[str, str] = Field(description="SHA-256 of every other file of the bundle")
+    recorded: dict[str, Any] = Field(default_factory=dict, description="library versions, clock, host")
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what the bundle is, not of when or where it was made."""
+        return fingerprint.of(self.model_dump(mode="json", exclude={"recorded", "run"}))
+
+    def inputs_of(self, kind: Literal["number", "category"]) -> tuple[str, ...]:
+        """Column names of one kind, in the order of the model's input tensor."""
+        return tuple(field.name for field in self.inputs if field.kind == kind)
+
+
+def load(uri: str, *, verify_files: bool = True) -> Bundle:
+    """Read ``bundle.json`` and, unless told otherwise, check every file's SHA-256 before anything opens it."""
+    where = storage.join(uri, BUNDLE)
+    if not storage.exists(where):
+        raise InputError("this is no bundle: it has no bundle.json", where=uri, hint="run the training step again; bundle.json is written last")
+    try:
+        bundle = Bundle.model_validate_json(storage.read_bytes(where))
+    except ValidationError as error:
+        raise IntegrityError(f"bundle.json does not validate: {error.errors()[0]['msg']}", where=where, hint="train again, or register another version") from error
+    if bundle.contract != CONTRACT:
+        raise InputError(f"bundle contract {bundle.contract}, this Seatrial reads {CONTRACT}", where=where, hint="train again")
+    for name, digest in bundle.files.items() if verify_files else ():
+        if not storage.exists(storage.join(uri, name)) or storage.sha256(storage.join(uri, name)) != digest:
+            raise IntegrityError("the file is missing or does not match its SHA-256 in bundle.json", where=storage.join(uri, name), hint="the bundle was changed after publishing: train again")
+    return bundle
+
+
+def publish(folder: Path, bundle: Bundle) -> None:
+    """The commit: write ``bundle.json`` into a folder that holds every other file already."""
+    storage.write_bytes(str(folder / BUNDLE), bundle.model_dump_json(indent=1).encode())
+
+
+def load_example(uri: str) -> dict[str, Any]:
+    return json.loads(storage.read_bytes(storage.join(uri, EXAMPLE)))  # type: ignore[no-any-return]

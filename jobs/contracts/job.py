@@ -1,0 +1,116 @@
+"""What a step's process is told: ``job.json`` (what to do) and ``SEATRIAL_*`` variables (where, decided by the target).
+
+    SEATRIAL_INPUT_<NAME>, SEATRIAL_OUTPUT_<NAME>   URIs
+    SEATRIAL_STEP_DIR       folder for job.json, metrics.jsonl, outputs.json, checkpoints/
+    SEATRIAL_CODE           folder with the workload's packages (also first on PYTHONPATH)
+    SEATRIAL_ENGINE         sail | spark
+    SEATRIAL_RAY_ADDRESS    a running Ray to join; unset = start one
+    SEATRIAL_TRACKING_URI   MLflow, for the driver and for serving
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from jobs.contracts import storage
+
+METRICS, OUTPUTS, ERROR, CHECKPOINTS = "metrics.jsonl", "outputs.json", "error.json", "checkpoints"
+
+
+class Job(BaseModel):
+    """``job.json``: one step of one run, the same on every target."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pipeline: str
+    run: str
+    step: str
+    kind: str
+    entry: str = ""
+    params: dict[str, Any] = Field(default_factory=dict)
+    resources: dict[str, Any] = Field(default_factory=dict, description="workers, cpu, memory, gpu: as in the job file")
+    checkpoint: dict[str, Any] = Field(default_factory=dict)
+    retries: int = 0
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    fingerprint: str
+    input_fingerprints: dict[str, str] = Field(default_factory=dict)
+
+
+class Product(BaseModel):
+    """One output of a step, as recorded in ``outputs.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uri: str
+    fingerprint: str
+
+
+class StepResult(BaseModel):
+    """``outputs.json``, written last: a step without it did not finish."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    outputs: dict[str, Product] = Field(default_factory=dict)
+    summary: dict[str, Any] = Field(default_factory=dict, description="what the run's summary prints; JSON values")
+
+
+@dataclass
+class Context:
+    """A step's job and its places. Make one with :meth:`load` (from the environment) or directly in tests."""
+
+    job: Job
+    folder: Path
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    engine: str = "sail"
+    ray_address: str = ""
+    code: str = ""
+    tracking_uri: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @classmethod
+    def load(cls, job_file: str, env: Mapping[str, str] = os.environ) -> Context:
+        job = Job.model_validate_json(storage.read_bytes(job_file))
+        return cls(
+            job=job,
+            folder=Path(env.get("SEATRIAL_STEP_DIR") or Path(job_file).parent),
+            inputs={name: env[variable("INPUT", name)] for name in job.inputs},
+            outputs={name: env[variable("OUTPUT", name)] for name in job.outputs},
+            engine=env.get("SEATRIAL_ENGINE", "sail"),
+            ray_address=env.get("SEATRIAL_RAY_ADDRESS", ""),
+            code=env.get("SEATRIAL_CODE", ""),
+            tracking_uri=env.get("SEATRIAL_TRACKING_URI", ""),
+        )
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / CHECKPOINTS
+
+    def report(self, message: str = "", *, fraction: float | None = None, **metrics: float) -> None:
+        """Append a line to ``metrics.jsonl``: progress text, share done (0 to 1), and metrics. Safe from threads.
+
+        A metric ``epoch`` or ``step`` is the x-axis of the others.
+        """
+        line: dict[str, Any] = {"time": round(time.time(), 3)}
+        if message:
+            line["message"] = message
+        if fraction is not None:
+            line["fraction"] = round(fraction, 4)
+        line.update(metrics)
+        with self._lock, (self.folder / METRICS).open("a") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+
+def variable(direction: str, name: str) -> str:
+    """The environment variable that carries an input's or output's URI."""
+    return f"SEATRIAL_{direction}_{name.upper().replace('-', '_')}"

@@ -1,0 +1,126 @@
+"""The extension point: what a workload (the user's own package) hands to the rooms.
+
+A job file names a function as ``entry: "package.module:function"``. Its package lies in the job's ``code`` folder.
+
+* kind ``etl``:   ``function(params) -> Features``; the transform receives PySpark DataFrames.
+* kind ``train``: ``function(manifest, params) -> Model``; the module is a ``torch.nn.Module``.
+
+Nothing here imports an engine: annotations of engine types are strings.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jobs.contracts.dataset import Role
+from jobs.contracts.errors import RequestError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame  # only for annotations: pyspark stays out of the contracts
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A rule that every row of a raw table must keep; rows that break it go to quarantine with its name."""
+
+    name: str
+    sql: str  # a Spark SQL boolean over the converted columns; null counts as kept
+
+
+@dataclass(frozen=True)
+class Table:
+    """One raw table: read as strings, then converted column by column with ``try_cast``.
+
+    A value that is present and does not convert sends its row to quarantine with reason ``not_<type>:<column>``.
+    """
+
+    name: str
+    file: str  # below the step's input folder; .csv, or .csv.zip holding one CSV
+    columns: Mapping[str, str]  # column -> Spark SQL type, in file order; the header must name them all
+    expectations: tuple[Expectation, ...] = ()
+    null_values: tuple[str, ...] = ("NA", "")
+    unique: tuple[str, ...] = ()  # columns that identify a row; later duplicates go to quarantine ("duplicate")
+
+
+@dataclass(frozen=True)
+class Output:
+    """One column of the dataset."""
+
+    name: str
+    role: Role
+    unit: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class TimeSplit:
+    """Rows before ``validation`` train, rows before ``test`` validate, the rest test (ISO dates, by the TIME column)."""
+
+    validation: str
+    test: str
+    start: str = ""  # rows before it are left out; empty = all
+
+
+@dataclass(frozen=True)
+class RandomSplit:
+    """Shares by hash of the key, so that the same row always falls in the same part."""
+
+    train: float = 0.7
+    validation: float = 0.1  # the rest tests: 20 %
+    salt: str = "seatrial"
+
+
+@dataclass(frozen=True)
+class Features:
+    """What ``entry`` of an ``etl`` step returns.
+
+    ``transform(tables, params)`` gets one DataFrame per table (valid rows only, typed) and returns one row per
+    example with exactly the ``outputs`` columns. A null label leaves the dataset as ``no_label`` and is counted.
+    """
+
+    tables: tuple[Table, ...]
+    outputs: tuple[Output, ...]
+    transform: Callable[[Mapping[str, DataFrame], Mapping[str, Any]], DataFrame]
+    split: TimeSplit | RandomSplit
+    folds: int = 10
+
+
+@dataclass(frozen=True)
+class Model:
+    """What ``entry`` of a ``train`` step returns.
+
+    ``module(categorical, numeric) -> logits``: ``categorical`` int64 [n, C] (0 = unknown), ``numeric`` float32
+    [n, N] raw values with NaN for null, ``logits`` float32 [n]. Everything fitted lives in the module's buffers.
+    ``vocabularies`` has one list of known values per name in ``categorical``, in index order (index = position + 1).
+    """
+
+    name: str
+    module: nn.Module
+    categorical: tuple[str, ...]
+    numeric: tuple[str, ...]
+    vocabularies: Mapping[str, list[str]]
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    max_epochs: int = 10
+    patience: int = 3  # epochs without a better validation loss before stopping
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load_entry(entry: str) -> Callable[..., Any]:
+    """Resolve ``package.module:function``.
+
+    Errors: RequestError that says whether the module or the function is missing.
+    """
+    module_name, _, function = entry.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise RequestError(f"cannot import {error.name!r}", where=f"entry {entry!r}", hint="check `entry` and `code` in the job file: packages below `code` are importable") from error
+    try:
+        return getattr(module, function)  # type: ignore[no-any-return]
+    except AttributeError:
+        raise RequestError(f"module {module_name!r} has no function {function!r}", where=f"entry {entry!r}", hint='write entry as "package.module:function"') from None

@@ -1,0 +1,1 @@
+"""Bundle to scores with numpy and ONNX Runtime: one function for evaluate, predict and serve."""

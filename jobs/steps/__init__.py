@@ -1,0 +1,1 @@
+"""Steps that run on Ray and PyTorch: train, evaluate."""

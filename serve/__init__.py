@@ -1,0 +1,1 @@
+"""A model bundle to a predictor to a Ray Serve application."""

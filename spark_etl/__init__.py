@@ -1,0 +1,1 @@
+"""Raw tables to features to a published dataset: the only room that knows PySpark and its engines."""
