@@ -1,11 +1,11 @@
 """A bundle: one exported model that executes no code when it is loaded.
 
-    <bundle>/model.onnx   weights inside; inputs "categorical" int64 [n, C] and "numeric" float32 [n, N] (NaN = null),
-                          output "probability" float32 [n]; imputing, clipping and scaling are in the graph
-             vocab.json   text column -> list of known values; index = position + 1, 0 = unknown or null
-             example.json one real row of the input schema
-             MLmodel      the onnx flavour, so that MLflow's tools recognise it
-             bundle.json  written last: schema, metrics, lineage and the SHA-256 of every other file
+<bundle>/model.onnx   weights inside; inputs "categorical" int64 [n, C] and "numeric" float32 [n, N] (NaN = null),
+                      output "probability" float32 [n]; imputing, clipping and scaling are in the graph
+         vocab.json   text column -> list of known values; index = position + 1, 0 = unknown or null
+         example.json one real row of the input schema
+         MLmodel      the onnx flavour, so that MLflow's tools recognise it
+         bundle.json  written last: schema, metrics, lineage and the SHA-256 of every other file
 """
 
 from __future__ import annotations
@@ -76,12 +76,18 @@ def load(uri: str, *, verify_files: bool = True) -> Bundle:
     try:
         bundle = Bundle.model_validate_json(storage.read_bytes(where))
     except ValidationError as error:
-        raise IntegrityError(f"bundle.json does not validate: {error.errors()[0]['msg']}", where=where, hint="train again, or register another version") from error
+        raise IntegrityError(
+            f"bundle.json does not validate: {error.errors()[0]['msg']}", where=where, hint="train again, or register another version"
+        ) from error
     if bundle.contract != CONTRACT:
         raise InputError(f"bundle contract {bundle.contract}, this Seatrial reads {CONTRACT}", where=where, hint="train again")
     for name, digest in bundle.files.items() if verify_files else ():
         if not storage.exists(storage.join(uri, name)) or storage.sha256(storage.join(uri, name)) != digest:
-            raise IntegrityError("the file is missing or does not match its SHA-256 in bundle.json", where=storage.join(uri, name), hint="the bundle was changed after publishing: train again")
+            raise IntegrityError(
+                "the file is missing or does not match its SHA-256 in bundle.json",
+                where=storage.join(uri, name),
+                hint="the bundle was changed after publishing: train again",
+            )
     return bundle
 
 

@@ -1,7 +1,7 @@
 """A dataset: Parquet files below ``<part>/`` plus ``manifest.json``, written last (its presence is the commit).
 
-    datasets/<name>/<fingerprint>/train/*.parquet  validation/*.parquet  test/*.parquet
-                                  quarantine/<table>/*.parquet      manifest.json
+datasets/<name>/<fingerprint>/train/*.parquet  validation/*.parquet  test/*.parquet
+                              quarantine/<table>/*.parquet      manifest.json
 """
 
 from __future__ import annotations
@@ -80,8 +80,12 @@ class Manifest(_Frozen):
     files: tuple[DataFile, ...]
     split: Split
     inputs: dict[str, str] = Field(description="SHA-256 of every raw file read, by file name")
-    rejected: dict[str, int] = Field(default_factory=dict, description='rows left out by reason, e.g. {"no_label": 9430}; each is in quarantine/ or was counted there')
-    recorded: dict[str, Any] = Field(default_factory=dict, description="engine, versions, host, clock, seconds: facts about the making, not part of the fingerprint")
+    rejected: dict[str, int] = Field(
+        default_factory=dict, description='rows left out by reason, e.g. {"no_label": 9430}; each is in quarantine/ or was counted there'
+    )
+    recorded: dict[str, Any] = Field(
+        default_factory=dict, description="engine, versions, host, clock, seconds: facts about the making, not part of the fingerprint"
+    )
 
     def columns_of(self, role: Role) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.role == role)
@@ -131,7 +135,9 @@ def verify(uri: str) -> Manifest:
         if not storage.exists(where):
             raise IntegrityError("a file of the dataset is missing", where=where, hint="run the pipeline again with --fresh")
         if storage.sha256(where) != file.sha256:
-            raise IntegrityError("the file does not match its SHA-256 in the manifest", where=where, hint="it was changed after publishing: run the pipeline again with --fresh")
+            raise IntegrityError(
+                "the file does not match its SHA-256 in the manifest", where=where, hint="it was changed after publishing: run the pipeline again with --fresh"
+            )
     return manifest
 
 

@@ -1,11 +1,11 @@
 """What a step's process is told: ``job.json`` (what to do) and ``SEATRIAL_*`` variables (where, decided by the target).
 
-    SEATRIAL_INPUT_<NAME>, SEATRIAL_OUTPUT_<NAME>   URIs
-    SEATRIAL_STEP_DIR       folder for job.json, metrics.jsonl, outputs.json, checkpoints/
-    SEATRIAL_CODE           folder with the workload's packages (also first on PYTHONPATH)
-    SEATRIAL_ENGINE         sail | spark
-    SEATRIAL_RAY_ADDRESS    a running Ray to join; unset = start one
-    SEATRIAL_TRACKING_URI   MLflow, for the driver and for serving
+SEATRIAL_INPUT_<NAME>, SEATRIAL_OUTPUT_<NAME>   URIs
+SEATRIAL_STEP_DIR       folder for job.json, metrics.jsonl, outputs.json, checkpoints/
+SEATRIAL_CODE           folder with the workload's packages (also first on PYTHONPATH)
+SEATRIAL_ENGINE         sail | spark
+SEATRIAL_RAY_ADDRESS    a running Ray to join; unset = start one
+SEATRIAL_TRACKING_URI   MLflow, for the driver and for serving
 """
 
 from __future__ import annotations

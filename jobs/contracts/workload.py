@@ -119,8 +119,12 @@ def load_entry(entry: str) -> Callable[..., Any]:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise RequestError(f"cannot import {error.name!r}", where=f"entry {entry!r}", hint="check `entry` and `code` in the job file: packages below `code` are importable") from error
+        raise RequestError(
+            f"cannot import {error.name!r}", where=f"entry {entry!r}", hint="check `entry` and `code` in the job file: packages below `code` are importable"
+        ) from error
     try:
         return getattr(module, function)  # type: ignore[no-any-return]
     except AttributeError:
-        raise RequestError(f"module {module_name!r} has no function {function!r}", where=f"entry {entry!r}", hint='write entry as "package.module:function"') from None
+        raise RequestError(
+            f"module {module_name!r} has no function {function!r}", where=f"entry {entry!r}", hint='write entry as "package.module:function"'
+        ) from None

@@ -1,0 +1,66 @@
+# Two commands do all the set-up: `make run` (the main job) and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+# Which build of torch: cpu, cu128, rocm6.4, … A wheel in a folder of UV_FIND_LINKS or PIP_FIND_LINKS wins.
+TORCH_BACKEND ?= cpu
+UV_VERSION := 0.13.9
+JOB ?= examples/flights/pipeline.yaml
+
+BIN := $(VENV)/bin
+LINKS := $(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))
+TAG := $(shell $(PYTHON) -c 'import sys; print("cp%d%d" % sys.version_info[:2])' 2>/dev/null)
+TORCH := $(if $(wildcard $(addsuffix /torch-*-$(TAG)-*.whl,$(LINKS))),$(addprefix --find-links ,$(LINKS)),--torch-backend $(TORCH_BACKEND))
+# Bytecode is compiled on install: without it the first import of each engine costs seconds.
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt $(TORCH)
+
+.PHONY: help run test test-full check format bench constraints clean
+.DEFAULT_GOAL := help
+
+help:  ## Show the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: $(VENV)/.ready-run  ## Raw flights to a live prediction (JOB=FILE for another job file, ARGS=--keep)
+	@$(BIN)/seatrial run $(JOB) $(ARGS)
+
+test: $(VENV)/.ready-test check  ## Every check: lint, types, imports, tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-full: $(VENV)/.ready-test check  ## The same, with the long suites
+	@$(BIN)/python -m pytest --full $(ARGS)
+
+check: $(VENV)/.ready-test  ## Lint, types and import rules only
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@PYTHONPATH=. $(BIN)/lint-imports
+
+format: $(VENV)/.ready-test  ## Format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: $(VENV)/.ready-test  ## Training and ETL beside what one would write by hand (minutes)
+	@$(BIN)/python -m benchmarks.training
+	@$(BIN)/python -m benchmarks.etl
+
+constraints: $(VENV)/.ready-test  ## Resolve constraints.txt anew
+	@echo 'torch==2.13.0' | UV_FIND_LINKS= $(BIN)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 \
+	  --constraint - --no-header --no-annotate --output-file $(VENV)/resolved.txt
+	@# The CUDA build's own packages stay free: the CPU build has none of them.
+	@grep -vE '^(nvidia-|cuda-|triton)' $(VENV)/resolved.txt > constraints.txt
+
+clean:  ## Remove the environment and everything that runs made
+	rm -rf $(VENV) .seatrial build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; choose one with make PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/.ready-run: $(BIN)/uv pyproject.toml constraints.txt
+	@echo "installing into $(VENV) (about two minutes, once) ..."
+	@$(INSTALL) --editable '.[local,examples]'
+	@touch $@
+
+$(VENV)/.ready-test: $(BIN)/uv pyproject.toml constraints.txt
+	@echo "installing into $(VENV) (about two minutes, once) ..."
+	@$(INSTALL) --editable '.[dev]'
+	@touch $(VENV)/.ready-run $@

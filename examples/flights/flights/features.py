@@ -1,0 +1,230 @@
+"""Flights to examples: two hours before scheduled departure, will this flight arrive more than 15 minutes late?
+
+Every feature is known at the as-of moment (scheduled departure minus ``NOTICE``). Schedules, and which aircraft
+flies, count as known in advance; departures, arrivals and weather count only once they have happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from jobs.contracts.dataset import Role
+from jobs.contracts.errors import RequestError
+from jobs.contracts.workload import Features, Output, RandomSplit, TimeSplit
+
+from .dates import circle, days_since_holiday, days_to_holiday
+from .events import LATE, arrivals, departures, moments, overdue, previous_leg, together
+from .recent import DAY, EVER, FIVE_MINUTES, known_sums, mean
+from .tables import TABLES
+
+HOUR = 3600
+STALE = 3  # hours after which an old weather report says nothing
+
+def _features(unit: str, **described: str) -> tuple[Output, ...]:
+    return tuple(Output(name, Role.FEATURE, unit, description) for name, description in described.items())
+
+
+OUTPUTS = (
+    Output("flight_id", Role.KEY, "", "local date, scheduled time, origin, carrier, flight number"),
+    Output("scheduled_departure", Role.TIME, "UTC", "the prediction is made two hours before"),
+    *_features("", carrier="two-letter code", origin="airport", dest="airport", weekday="Mon to Sun, local", manufacturer="of the aircraft", aircraft_model="of the aircraft"),
+    *_features("h", departure_hour="local scheduled departure, hours after midnight"),
+    *_features("", day_sin="time of day", day_cos="time of day", year_sin="day of year", year_cos="day of year"),
+    *_features("d", days_to_holiday="until the next holiday, at most 10", days_since_holiday="since the last holiday, at most 10"),
+    *_features("mi", distance="between the airports"),
+    *_features("min", scheduled_minutes="scheduled duration, gate to gate"),
+    *_features("deg", dest_lat="destination's latitude", dest_lon="destination's longitude"),
+    *_features("a", aircraft_age="years since manufacture"),
+    *_features("", seats="of the aircraft", aircraft_legs_today="earlier departures of the aircraft scheduled today"),
+    *_features("min", aircraft_gap="between the aircraft's previous scheduled departure and this one"),
+    *_features("min", aircraft_departure_delay="of the previous leg, as far as known", aircraft_arrival_delay="of the previous leg, if known"),
+    *_features("min", aircraft_slack="gap left after flying the previous leg there and back"),
+    *_features("flights", origin_departures_1h="left this airport in the last hour", origin_overdue="past their time and not gone, this airport"),
+    *_features("min", origin_delay_1h="mean departure delay, last hour", origin_delay_3h="mean departure delay, last 3 hours"),
+    *_features("min", origin_overdue_minutes="waiting time of the overdue flights, summed"),
+    *_features("1", origin_late_share_1h="departures over 15 minutes late, last hour"),
+    *_features("flights", origin_scheduled_1h="scheduled within half an hour of this one", origin_scheduled_2h="scheduled in the two hours before this one"),
+    *_features("min", carrier_delay_3h="mean departure delay, this carrier and airport, last 3 hours"),
+    *_features("1", carrier_late_share_3h="departures over 15 minutes late, this carrier and airport, last 3 hours"),
+    *_features("min", carrier_arrival_delay_6h="mean arrival delay, this carrier and airport, last 6 hours"),
+    *_features("flights", carrier_overdue="past their time and not gone, this carrier and airport"),
+    *_features("min", dest_delay_4h="mean departure delay to this destination, last 4 hours"),
+    *_features("1", dest_late_share_4h="departures over 15 minutes late to this destination, last 4 hours"),
+    *_features("min", dest_arrival_delay_6h="mean arrival delay at this destination, last 6 hours"),
+    *_features("flights", dest_overdue="past their time and not gone, to this destination"),
+    *_features("min", flight_mean_delay_28d="mean arrival delay of this flight number", route_mean_delay_28d="of this carrier on this route"),
+    *_features("1", flight_late_share_28d="late arrivals of this flight number", route_late_share_28d="of this carrier on this route"),
+    *_features("min", hour_mean_delay_14d="mean arrival delay of this airport's departures in this hour of the day"),
+    *_features("1", hour_late_share_14d="late arrivals of this airport's departures in this hour of the day"),
+    *_features("F", temp="at the origin, last known", dewp="dew point"),
+    *_features("%", humid="relative humidity"),
+    *_features("mph", wind_speed="wind", wind_gust="gusts; null without"),
+    *_features("", wind_dir_sin="direction the wind comes from", wind_dir_cos="direction the wind comes from"),
+    *_features("in", precip="rain or melted snow in the hour", precip_3h="most in one of the last 3 hours"),
+    *_features("mbar", pressure="at sea level", pressure_change_3h="over 3 hours"),
+    *_features("mi", visib="visibility"),
+    Output("late", Role.LABEL, "", "1 = arrived more than 15 minutes late"),
+)
+
+SPLITS: dict[str, TimeSplit | RandomSplit] = {"time": TimeSplit(validation="2013-11-01", test="2013-12-01"), "random": RandomSplit()}
+
+
+def build(params: Mapping[str, Any]) -> Features:
+    """``params``: ``split`` is "time" (train January to October, validate November, test December) or "random"."""
+    split = params.get("split", "time")
+    if split not in SPLITS:
+        raise RequestError(f"no split {split!r}", where="params.split", hint="use time or random")
+    return Features(tables=TABLES, outputs=OUTPUTS, transform=transform, split=SPLITS[split])
+
+
+def transform(tables: Mapping[str, DataFrame], params: Mapping[str, Any]) -> DataFrame:
+    """One row per scheduled flight with the columns of ``OUTPUTS``; ``late`` is null for cancelled and diverted flights."""
+    flights = moments(tables["flights"], tables["airports"]).withColumn("flight_id", _flight_id())
+    examples = (
+        flights.join(previous_leg(flights), "flight_id", "left")
+        .join(_origin_now(flights), ["origin", "asof_tick"], "left")
+        .join(_origin_load(flights), ["origin", "sched_tick"], "left")
+        .join(_carrier_now(flights), ["carrier", "origin", "asof_tick"], "left")
+        .join(_destination_now(flights), ["dest", "asof_tick"], "left")
+        .join(_history(flights, ["carrier", "flight"], "flight", 28), ["carrier", "flight", "asof_day"], "left")
+        .join(_history(flights, ["carrier", "origin", "dest"], "route", 28), ["carrier", "origin", "dest", "asof_day"], "left")
+        .join(_history(flights, ["origin", "hour"], "hour", 14), ["origin", "hour", "asof_day"], "left")
+        .join(_weather(tables["weather"]), [F.col("origin") == F.col("weather_origin"), F.floor(F.col("asof") / HOUR) == F.col("weather_hour")], "left")
+        .join(_planes(tables["planes"]), "tailnum", "left")
+        .join(_places(tables["airports"]), "dest", "left")
+        .join(tables["airlines"].select("carrier", F.col("name").alias("airline")), "carrier", "left")
+    )
+    age = F.greatest(F.col("year") - F.col("built"), F.lit(0)).cast("double").alias("aircraft_age")
+    label = (F.col("arr_delay") > LATE).cast("long").alias("late")
+    computed = examples.select("*", *_calendar(), age, label, F.timestamp_seconds("sched").alias("scheduled_departure"))
+    return computed.select(*(output.name for output in OUTPUTS))
+
+
+def _flight_id() -> Column:
+    date = F.concat_ws("-", "year", F.lpad(F.col("month").cast("string"), 2, "0"), F.lpad(F.col("day").cast("string"), 2, "0"))
+    return F.concat_ws("-", date, F.lpad(F.col("sched_dep_time").cast("string"), 4, "0"), "origin", "carrier", "flight")
+
+
+def _questions(flights: DataFrame, *columns: str) -> DataFrame:
+    return flights.select(*columns).distinct()
+
+
+def _origin_now(flights: DataFrame) -> DataFrame:
+    """Departures from this airport in the last hour and three hours, and flights overdue now."""
+    by = ["origin"]
+    totals = {
+        "n_1h": ("left_n", HOUR),
+        "minutes_1h": ("left_min", HOUR),
+        "late_1h": ("left_late", HOUR),
+        "n_3h": ("left_n", 3 * HOUR),
+        "minutes_3h": ("left_min", 3 * HOUR),
+        "due": ("due_n", EVER),
+        "since": ("due_since", EVER),
+    }
+    events = together(by, departures(flights, by), overdue(flights, by))
+    sums = known_sums(_questions(flights, *by, "asof_tick"), events, by=by, at="asof_tick", tick=FIVE_MINUTES, totals=totals)
+    waited = F.col("asof_tick") * (FIVE_MINUTES // 60) * F.col("due") - F.col("since")
+    return sums.select(
+        *(*by, "asof_tick"),
+        F.col("n_1h").cast("double").alias("origin_departures_1h"),
+        mean("minutes_1h", "n_1h").alias("origin_delay_1h"),
+        mean("late_1h", "n_1h").alias("origin_late_share_1h"),
+        mean("minutes_3h", "n_3h").alias("origin_delay_3h"),
+        F.col("due").cast("double").alias("origin_overdue"),
+        waited.cast("double").alias("origin_overdue_minutes"),
+    )
+
+
+def _origin_load(flights: DataFrame) -> DataFrame:
+    """Departures scheduled from this airport around this one: half an hour either side, and the two hours before."""
+    ticks = flights.groupBy("origin", "sched_tick").agg(F.count("*").alias("planned"))
+    ordered = Window.partitionBy("origin").orderBy("sched_tick")
+    return ticks.select(
+        *("origin", "sched_tick"),
+        F.sum("planned").over(ordered.rangeBetween(-6, 6)).cast("double").alias("origin_scheduled_1h"),
+        F.sum("planned").over(ordered.rangeBetween(-24, 0)).cast("double").alias("origin_scheduled_2h"),
+    )
+
+
+def _carrier_now(flights: DataFrame) -> DataFrame:
+    """This carrier at this airport: departures of the last three hours, arrivals of the last six, overdue now."""
+    return _now(flights, ["carrier", "origin"], "carrier", left_hours=3)
+
+
+def _destination_now(flights: DataFrame) -> DataFrame:
+    """Flights to this destination from every origin: departures of the last four hours, arrivals of the last six, overdue now."""
+    return _now(flights, ["dest"], "dest", left_hours=4)
+
+
+def _now(flights: DataFrame, by: list[str], name: str, left_hours: int) -> DataFrame:
+    left, come = left_hours * HOUR, 6 * HOUR
+    totals = {
+        "n_left": ("left_n", left),
+        "minutes_left": ("left_min", left),
+        "late_left": ("left_late", left),
+        "n_come": ("come_n", come),
+        "minutes_come": ("come_min", come),
+        "due": ("due_n", EVER),
+    }
+    events = together(by, departures(flights, by), arrivals(flights, by), overdue(flights, by))
+    sums = known_sums(_questions(flights, *by, "asof_tick"), events, by=by, at="asof_tick", tick=FIVE_MINUTES, totals=totals)
+    return sums.select(
+        *(*by, "asof_tick"),
+        mean("minutes_left", "n_left").alias(f"{name}_delay_{left_hours}h"),
+        mean("late_left", "n_left").alias(f"{name}_late_share_{left_hours}h"),
+        mean("minutes_come", "n_come").alias(f"{name}_arrival_delay_6h"),
+        F.col("due").cast("double").alias(f"{name}_overdue"),
+    )
+
+
+def _history(flights: DataFrame, by: list[str], name: str, days: int) -> DataFrame:
+    """Arrivals of the past ``days`` whole UTC days that ended before the as-of moment."""
+    totals = {"n": ("come_n", days * DAY), "minutes": ("come_min", days * DAY), "late_n": ("come_late", days * DAY)}
+    sums = known_sums(_questions(flights, *by, "asof_day"), arrivals(flights, by), by=by, at="asof_day", tick=DAY, totals=totals)
+    return sums.select(*by, "asof_day", mean("minutes", "n").alias(f"{name}_mean_delay_{days}d"), mean("late_n", "n").alias(f"{name}_late_share_{days}d"))
+
+
+def _weather(weather: DataFrame) -> DataFrame:
+    """The last full hour of weather known at each hour, for at most ``STALE`` hours.
+
+    A report bears the hour in which it was observed (mostly at minute 51), so it is known when that hour has ended.
+    """
+    hour = F.floor(F.unix_seconds("time_hour") / HOUR).cast("long")
+    ordered = Window.partitionBy("origin").orderBy("hour_index")
+    near = ordered.rangeBetween(-STALE, 0)
+    reports = weather.withColumn("hour_index", hour).select(
+        F.col("origin").alias("weather_origin"),
+        (F.col("hour_index") + 1).alias("first"),
+        (F.least(F.lead("hour_index").over(ordered), F.col("hour_index") + STALE)).alias("last"),
+        *("temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib"),
+        *circle(F.col("wind_dir"), 360, "wind_dir"),
+        F.max("precip").over(near).alias("precip_3h"),
+        (F.col("pressure") - F.first("pressure").over(near)).alias("pressure_change_3h"),
+    )
+    return reports.withColumn("weather_hour", F.explode(F.sequence("first", F.coalesce("last", F.col("first"))))).drop("first", "last")
+
+
+def _planes(planes: DataFrame) -> DataFrame:
+    return planes.select("tailnum", F.col("year").alias("built"), F.col("seats").cast("double"), "manufacturer", F.col("model").alias("aircraft_model"))
+
+
+def _places(airports: DataFrame) -> DataFrame:
+    return airports.select(F.col("faa").alias("dest"), F.col("lat").alias("dest_lat"), F.col("lon").alias("dest_lon"))
+
+
+def _calendar() -> list[Column]:
+    """Local time of the scheduled departure."""
+    date = F.make_date("year", "month", "day")
+    minute = F.col("hour") * 60 + F.col("minute")
+    return [
+        F.date_format(date, "E").alias("weekday"),
+        (minute / 60).alias("departure_hour"),
+        *circle(minute, 1440, "day"),
+        *circle(F.dayofyear(date), 365.25, "year"),
+        days_to_holiday(date).alias("days_to_holiday"),
+        days_since_holiday(date).alias("days_since_holiday"),
+    ]

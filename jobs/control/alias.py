@@ -1,0 +1,1 @@
+from jobs.control.registry_reader import ModelVersion, resolve_alias  # temporary

@@ -1,0 +1,3 @@
+from jobs.control.cli import entry
+
+entry()

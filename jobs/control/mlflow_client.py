@@ -1,0 +1,59 @@
+"""Opens MLflow: the one place that imports it, because importing takes seconds and it logs and phones home by default."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.contracts.errors import StorageError, missing_extra
+from jobs.control.registry_reader import SQLITE
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def open_client(tracking_uri: str) -> MlflowClient:
+    """A client of a store, whose tables are made if it is new.
+
+    Errors: SetupError without the extra, StorageError when the store cannot be opened.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    try:
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+    except ModuleNotFoundError as error:
+        raise missing_extra("mlflow", "registry") from error
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        if tracking_uri.startswith(SQLITE):
+            _create_tables(Path(tracking_uri.removeprefix(SQLITE)))
+        return MlflowClient(tracking_uri, tracking_uri)
+    except (MlflowException, OSError) as error:
+        raise StorageError(f"cannot open the model registry: {error}", where=tracking_uri, hint="check the address, and that the disk is not full") from error
+
+
+def _create_tables(path: Path) -> None:
+    """Build a new store beside its place and rename it: a kill half-way through some 60 migrations leaves nothing."""
+    if path.exists():
+        return
+    from mlflow.store.db import utils
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    engine = utils.create_sqlalchemy_engine_with_retry(f"{SQLITE}{temporary}")
+    utils._initialize_tables(engine)
+    engine.dispose()
+    with sqlite3.connect(temporary) as database:
+        # Serving replicas read while the driver writes: in WAL mode neither waits for the other.
+        database.execute("PRAGMA journal_mode=WAL")
+    database.close()
+    if path.exists():
+        temporary.unlink()
+    else:
+        os.replace(temporary, path)

@@ -1,0 +1,105 @@
+"""The driver's dealings with the registry, on one thread beside the steps: MLflow takes seconds to import and open.
+
+Only here does a run write to a registry: parameters and metrics after a training step, a version and an alias
+after an evaluation's verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs.contracts.errors import RunError
+from jobs.control import tracking
+from jobs.control.home import Home
+from jobs.control.mlflow_client import open_client
+from jobs.control.registry import CHALLENGER, CHAMPION
+from jobs.control.registry_mlflow import MlflowRegistry
+from jobs.control.registry_reader import ModelVersion, resolve_alias
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+@dataclass(frozen=True)
+class TrainedStep:
+    """A finished training step, as MLflow records it."""
+
+    run: str
+    step: str
+    folder: Path
+    params: Mapping[str, Any]
+    tags: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return f"{self.run}/{self.step}"
+
+
+class Promotion:
+    """Use as a context manager: leaving it waits for what was begun."""
+
+    def __init__(self, home: Home, pipeline: str) -> None:
+        self._home, self._pipeline = home, pipeline
+        # One worker: MLflow's client is not made for several threads, and SQLite has one writer anyway.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry")
+        self._client: Future[MlflowClient] = self._thread.submit(open_client, home.tracking_uri)
+        self._begun: list[Future[Any]] = []
+
+    def __enter__(self) -> Promotion:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def champion(self) -> ModelVersion | None:
+        return resolve_alias(self._home.tracking_uri, self._pipeline, CHAMPION)
+
+    def serving_variables(self) -> dict[str, str]:
+        """What a deploy step is told of the version that answers.
+
+        Errors: RunError when no version was ever promoted.
+        """
+        champion = self.champion()
+        if champion is None:
+            raise RunError(
+                "there is no champion to serve", where=self._pipeline, hint="the gate in the evaluate step refused this version: its report says why"
+            )
+        return {"SEATRIAL_MODEL_NAME": champion.name, "SEATRIAL_MODEL_VERSION": champion.version, "SEATRIAL_MODEL_URI": champion.uri}
+
+    def record_training(self, trained: TrainedStep) -> None:
+        """Begin to log a training step; errors surface in :meth:`settle`."""
+        self._begun.append(self._thread.submit(self._record_training, trained))
+
+    def _record_training(self, trained: TrainedStep) -> str:
+        client = self._client.result()
+        experiment = tracking.experiment(client, self._pipeline, self._home.artifacts)
+        run = tracking.start_run(client, experiment, name=trained.name, params=trained.params, tags=trained.tags)
+        tracking.log_metrics(client, run, trained.folder)
+        return run
+
+    def register(self, trained: TrainedStep, bundle: str, *, report: str, verdict: Mapping[str, Any], tags: Mapping[str, str]) -> ModelVersion:
+        """Register a judged bundle and move the alias that its verdict gives it."""
+        return self._thread.submit(self._register, trained, bundle, report, verdict, tags).result()
+
+    def _register(self, trained: TrainedStep, bundle: str, report: str, verdict: Mapping[str, Any], tags: Mapping[str, str]) -> ModelVersion:
+        client = self._client.result()
+        run = self._record_training(trained)
+        registry = MlflowRegistry(client, self._home.tracking_uri)
+        version = registry.register(self._pipeline, bundle, run=run, tags=tags)
+        registry.set_alias(self._pipeline, CHAMPION if verdict.get("champion") else CHALLENGER, version.version)
+        tracking.log_values(client, version.run, {f"test_{name}": value for name, value in _values(verdict)})
+        tracking.finish_run(client, version.run, artefacts={"report": report} if report else {})
+        return version
+
+    def settle(self) -> None:
+        """Wait for everything begun; raises what failed."""
+        for future in self._begun:
+            future.result()
+
+
+def _values(verdict: Mapping[str, Any]) -> list[tuple[str, float]]:
+    return [(name, float(value)) for name, value in verdict.get("metrics", {}).items() if isinstance(value, int | float)]

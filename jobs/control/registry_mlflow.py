@@ -1,0 +1,51 @@
+"""The registry in MLflow: a bundle becomes an artefact of an MLflow run, and a model version points to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from jobs.contracts import bundle as bundles
+from jobs.contracts import storage
+from jobs.control.registry_reader import FINGERPRINT_TAG, ModelVersion, list_versions
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ARTIFACT = "bundle"  # folder inside the MLflow run's artefacts; a server refuses model sources elsewhere
+
+
+class MlflowRegistry:
+    def __init__(self, client: MlflowClient, tracking_uri: str) -> None:
+        self._client, self._uri = client, tracking_uri
+
+    def register(self, name: str, bundle: str, *, run: str = "", tags: Mapping[str, str] | None = None) -> ModelVersion:
+        """``run`` is the MLflow run that owns the artefact.
+
+        Errors: IntegrityError when the bundle does not match its own hashes.
+        """
+        digest = bundles.load(bundle).fingerprint
+        if (known := self._known(name, digest)) is not None:
+            return known
+        self._create_model(name)
+        self._client.log_artifacts(run, str(storage.local_path(bundle)), ARTIFACT)
+        source = f"{self._client.get_run(run).info.artifact_uri}/{ARTIFACT}"
+        self._client.create_model_version(name, source, run, tags={FINGERPRINT_TAG: digest, **(tags or {})})
+        version = self._known(name, digest)
+        assert version is not None
+        return version
+
+    def _known(self, name: str, digest: str) -> ModelVersion | None:
+        return next((version for version in list_versions(self._uri, name) if version.fingerprint == digest), None)
+
+    def _create_model(self, name: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        self._client.set_registered_model_alias(name, alias, version)

@@ -1,0 +1,189 @@
+"""What a local run needs beside its steps: one Ray for all of them, and the service that answers.
+
+Both start while the ETL works, so that nothing waits for them. ``service.json`` describes what is up; a service
+that was kept (``--keep``) is found there and used again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from jobs.contracts import storage
+from jobs.contracts.entrypoint import LIFELINE
+from jobs.contracts.errors import RunError, SetupError
+from jobs.control import processes
+from jobs.control.home import Home
+
+RAY_MODULE, SERVE_MODULE = "jobs.steps.ray_head", "serve.ray_app"
+_START_LIMIT = 120  # seconds until Ray or the service must have answered
+_SERVE_CPUS = 1  # logical cores set aside for the replica and Serve's controller
+
+
+class Services:
+    """Ray and the service of one home; use :meth:`start`, then :meth:`ray_address` and :meth:`url`, then :meth:`stop`."""
+
+    def __init__(self, home: Home, *, model: str, port: int) -> None:
+        self._home, self._model, self._port = home, model, port
+        self._folder = home.root / "service"
+        self._ray: subprocess.Popen[bytes] | None = None
+        self._serve: subprocess.Popen[bytes] | None = None
+        self._lifeline: tuple[int, int] | None = None
+        self.reused = False
+
+    def start(self, *, cpus: int, keep: bool) -> None:
+        """Begin to start both; returns at once.
+
+        Errors: SetupError when something else listens on the port.
+        """
+        if read_service(self._home):
+            self.reused = True
+            return
+        check_port_free(self._port)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for name in ("ray.json", "serve.json"):
+            (self._folder / name).unlink(missing_ok=True)
+        environment = self.environment()
+        inherited: tuple[int, ...] = ()
+        if not keep:
+            self._lifeline = os.pipe()
+            inherited = (self._lifeline[0],)
+            environment[LIFELINE] = str(self._lifeline[0])
+        argv = ["-m", RAY_MODULE, "--ready", str(self._folder / "ray.json"), "--cpus", str(cpus + _SERVE_CPUS)]
+        self._ray = self._spawn(argv, "ray.log", environment, inherited)
+        self._write_service(self._ray.pid, keep)
+
+    def environment(self) -> dict[str, str]:
+        """Variables of every process that talks to this Ray: its token lies in a file that only the owner reads."""
+        return {**os.environ, **ray_environment(self._home)}
+
+    def _spawn(self, argv: list[str], log: str, environment: Mapping[str, str], inherited: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+        with (self._folder / log).open("wb") as stream:
+            return subprocess.Popen(
+                [sys.executable, *argv], env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True, pass_fds=inherited
+            )
+
+    def _write_service(self, pid: int, keep: bool) -> None:
+        record = processes.identify(pid) | {"url": f"http://127.0.0.1:{self._port}", "model": self._model, "keep": keep}
+        storage.write_bytes(str(self._home.service), json.dumps(record, indent=1).encode())
+
+    def advance(self) -> None:
+        """Start the service as soon as Ray is there; call it often, it does not wait."""
+        if not self.reused and self._serve is None and (self._folder / "ray.json").exists():
+            argv = ["-m", SERVE_MODULE, "up", "--model", self._model, "--tracking-uri", self._home.tracking_uri, "--port", str(self._port)]
+            argv += ["--ray-address", self._ray_json()["address"], "--ready", str(self._folder / "serve.json")]
+            self._serve = self._spawn(argv, "serve.log", self.environment())
+
+    def ray_address(self) -> str:
+        """Where Ray listens; waits until it does.
+
+        Errors: RunError with the log when it ends instead.
+        """
+        self._wait_for("ray.json", self._ray, "ray.log")
+        return str(self._ray_json()["address"])
+
+    def ray_variables(self) -> dict[str, str]:
+        """What a step's process needs to join this Ray."""
+        return {"SEATRIAL_RAY_ADDRESS": self.ray_address(), **ray_environment(self._home)}
+
+    def url(self) -> str:
+        """The service's address; waits until it is live (a model may still be missing)."""
+        if not self.reused:
+            self.ray_address()
+            self.advance()
+            self._wait_for("serve.json", self._serve, "serve.log")
+        return str((read_service(self._home) or {})["url"])
+
+    def _ray_json(self) -> dict[str, Any]:
+        return json.loads((self._folder / "ray.json").read_bytes())  # type: ignore[no-any-return]
+
+    def _wait_for(self, name: str, process: subprocess.Popen[bytes] | None, log: str) -> None:
+        deadline = time.monotonic() + _START_LIMIT
+        while not (self._folder / name).exists():
+            # Serve's starter ends with 0 once the service is up; any other end means that nothing will come.
+            if process is not None and process.poll() not in (None, 0):
+                raise _start_failed(self._folder / log, process.returncode)
+            if time.monotonic() > deadline:
+                raise RunError(f"did not start within {_START_LIMIT} s", where=str(self._folder / log), hint="read this log; is the machine very busy?")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End both, unless they were there before."""
+        if self.reused:
+            return
+        for process in (self._serve, self._ray):
+            if process is not None:
+                processes.stop_session(process.pid)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=processes.GRACE)
+        self._home.service.unlink(missing_ok=True)
+
+
+def ray_environment(home: Home) -> dict[str, str]:
+    """Token authentication for the Ray of this home."""
+    path = home.root / "ray-token"
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(secrets.token_hex(32))
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path), "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+def read_service(home: Home) -> dict[str, Any] | None:
+    """The service that is up, or None; a record whose process is gone is removed."""
+    try:
+        record: dict[str, Any] = json.loads(home.service.read_bytes())
+    except (OSError, ValueError):
+        return None
+    if processes.running(record):
+        return record
+    home.service.unlink(missing_ok=True)
+    return None
+
+
+def stop_service(home: Home) -> bool:
+    """End a kept service; False when none was up."""
+    record = read_service(home)
+    if record is None:
+        return False
+    processes.stop_session(record["pid"])
+    home.service.unlink(missing_ok=True)
+    return True
+
+
+def get_json(url: str, timeout: float = 5) -> tuple[int, Any]:
+    """GET from the service: (status, JSON or None); (0, None) when nothing answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
+            return answer.status, json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        return error.code, None
+    except (OSError, ValueError):
+        return 0, None
+
+
+def check_port_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            hint = f"stop what listens there, or choose another: --set targets.local.port={port + 1}"
+            raise SetupError(f"port {port} is in use", where="127.0.0.1", hint=hint) from error
+
+
+def _start_failed(log: Path, code: int) -> RunError | SetupError:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    kind = SetupError if code == SetupError.exit_code else RunError
+    return kind(lines[-1] if lines else f"ended with exit code {code}", where=str(log), hint="the log above has more")

@@ -1,0 +1,201 @@
+"""The job file's schema: *what* to run, never where. One job is a pipeline of one step."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+API_VERSION = "seatrial/v1"
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_BYTES = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def _dns_label(value: str) -> str:
+    # Targets append the run id, and Kubernetes allows 63 characters in all.
+    if not re.fullmatch(r"[a-z]([-a-z0-9]{0,28}[a-z0-9])?", value):
+        raise ValueError("use a DNS label: lower-case letters, digits and hyphens, starting with a letter, at most 30 characters")
+    return value
+
+
+def seconds(value: str | int) -> int:
+    """``"30m"`` to 1800; a bare number is seconds."""
+    match = re.fullmatch(r"(\d+)([smhd]?)", str(value).strip())
+    if not match or int(match[1]) == 0:
+        raise ValueError('use a positive time such as "90s", "30m", "2h" or "1d"')
+    return int(match[1]) * _SECONDS[match[2] or "s"]
+
+
+def memory_bytes(value: str) -> int:
+    """``"2Gi"`` to bytes, with Kubernetes' suffixes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T|)", value)
+    if not match or float(match[1]) == 0:
+        raise ValueError('use an amount of memory such as "512Mi" or "2Gi"')
+    return int(float(match[1]) * _BYTES[match[2]])
+
+
+def _checked(parse: Any) -> AfterValidator:
+    """Keep the text as written (plans show it) but refuse what does not parse."""
+
+    def check(value: str) -> str:
+        parse(value)
+        return value
+
+    return AfterValidator(check)
+
+
+Name = Annotated[str, AfterValidator(_dns_label)]
+Duration = Annotated[str, BeforeValidator(str), _checked(seconds)]
+Memory = Annotated[str, BeforeValidator(str), _checked(memory_bytes)]
+
+
+class Kind(StrEnum):
+    ETL = "etl"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+    DEPLOY = "deploy"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class WorkerRange(_Frozen):
+    """Elastic training: start with what is free between the two, change when nodes come and go."""
+
+    min: int = Field(ge=1)
+    max: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WorkerRange:
+        if self.min > self.max:
+            raise ValueError("min is larger than max")
+        return self
+
+
+class Resources(_Frozen):
+    """Per worker, except ``workers`` itself."""
+
+    workers: Annotated[int, Field(ge=0, le=10_000)] | WorkerRange = 1
+    """How many worker processes (pods, instances); 0 = in the step's own process; ``{min, max}`` = elastic."""
+    cpu: float = Field(default=1, gt=0)
+    """Processor cores of each worker."""
+    memory: Memory = "2Gi"
+    """Memory of each worker, with Kubernetes' suffixes."""
+    gpu: int = Field(default=0, ge=0)
+    """GPUs of each worker; 0 = CPU training."""
+    accelerator: str = ""
+    """Type of GPU, in the words of the target's node labels, e.g. ``A10G``; empty = any."""
+
+    @property
+    def max_workers(self) -> int:
+        return self.workers if isinstance(self.workers, int) else self.workers.max
+
+
+class Checkpoint(_Frozen):
+    """When training saves enough of itself to go on after a kill."""
+
+    every: Literal["epoch", "never"] = "epoch"
+    keep: int = Field(default=2, ge=1)
+    """Newest checkpoints kept, besides the best one."""
+
+
+class Step(_Frozen):
+    """One job."""
+
+    kind: Kind
+    """What the step does."""
+    entry: str = Field(default="", pattern=r"^$|^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    """The workload's function, ``package.module:function``; its package lies below ``code``."""
+    inputs: dict[str, str] = Field(default_factory=dict)
+    """Name to an earlier output (``step.output``) or a location: a path beside this file, ``s3://``, ``abfss://``, ``pkg:package/folder``."""
+    outputs: dict[str, Literal["dataset", "bundle", "report"]] = Field(default_factory=dict)
+    """Name to type of what the step makes."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Handed to the step and to the entry; part of the fingerprint (except ``engine``)."""
+    resources: Resources = Resources()
+    retries: int = Field(default=0, ge=0, le=100)
+    """How often a failed or lost worker is started again, from the last checkpoint."""
+    checkpoint: Checkpoint = Checkpoint()
+    time_limit: Duration | None = None
+    """The step is stopped after this long: ``90s``, ``30m``, ``2h``."""
+    spot: bool = False
+    """Run on interruptible capacity where the target has it."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """Environment variables; never secrets."""
+    secrets: dict[str, str] = Field(default_factory=dict)
+    """Environment variable to the *name* of a secret that the target holds; a value is never written here."""
+
+    @model_validator(mode="after")
+    def _entry_where_needed(self) -> Step:
+        if self.kind in (Kind.ETL, Kind.TRAIN) and not self.entry:
+            raise ValueError(f'kind {self.kind} needs entry: "package.module:function"')
+        if clash := [name for name in self.env if name.startswith("SEATRIAL_")]:
+            raise ValueError(f"{clash[0]} is set by the target; choose another name")
+        return self
+
+
+class LocalTarget(_Frozen):
+    """This machine."""
+
+    port: int = Field(default=8000, ge=1, le=65535)
+    """Port of the served model, on loopback."""
+    max_parallel: int = Field(default=2, ge=1)
+    """Steps that run at once when they do not wait for each other."""
+
+
+class Targets(_Frozen):
+    """What only one target needs to know."""
+
+    local: LocalTarget = LocalTarget()
+
+
+class Pipeline(_Frozen):
+    """A job file."""
+
+    api_version: Literal["seatrial/v1"] = Field(alias="apiVersion")
+    """Version of this schema."""
+    name: Name
+    """Names the runs, the dataset's folder and the registered model."""
+    code: str = "."
+    """Folder, relative to this file, whose packages are importable in every process of every target."""
+    steps: dict[Name, Step] = Field(min_length=1)
+    """In any order: a step starts when its inputs are there."""
+    targets: Targets = Targets()
+
+    @model_validator(mode="after")
+    def _references_lead_somewhere(self) -> Pipeline:
+        for name, step in self.steps.items():
+            for value in step.inputs.values():
+                source, _, output = value.partition(".")
+                if source in self.steps and output not in self.steps[source].outputs:
+                    known = ", ".join(f"{source}.{each}" for each in self.steps[source].outputs) or "none"
+                    raise ValueError(f"step {name!r} wants {value!r}, but the outputs of {source!r} are: {known}")
+        self.order()
+        return self
+
+    def sources(self, step: str) -> dict[str, tuple[str, str]]:
+        """Inputs of a step that come from earlier ones: input name -> (step, output)."""
+        found = {}
+        for name, value in self.steps[step].inputs.items():
+            source, _, output = value.partition(".")
+            if source in self.steps:
+                found[name] = (source, output)
+        return found
+
+    def order(self) -> list[str]:
+        """Step names, each after those it needs; among equals, as written.
+
+        Errors: ValueError that names a circle.
+        """
+        done: list[str] = []
+        waiting = list(self.steps)
+        while waiting:
+            ready = [name for name in waiting if all(source in done for source, _ in self.sources(name).values())]
+            if not ready:
+                raise ValueError(f"these steps wait for each other: {', '.join(waiting)}")
+            done += ready
+            waiting = [name for name in waiting if name not in ready]
+        return done

@@ -1,0 +1,115 @@
+"""Quality by slice: one row per value of a column, and one per month of the time column.
+
+An average hides a group that the model serves badly; a slice shows it. Everything here is arrays in, rows out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from jobs.contracts.bundle import Interval
+from jobs.contracts.dataset import Manifest, Role, is_text
+from jobs.contracts.errors import SpecError
+from jobs.steps import metrics
+from jobs.steps.metrics import Floats
+
+FEW = 30  # a text feature with at most so many values is sliced without being asked for
+MOST = 40  # slices shown per column, the largest first
+ENOUGH = 30  # rows of each class below which no ranking metric is given: its interval would say nothing
+SAMPLES = 100  # bootstrap samples per slice
+_Z = 1.959964  # 97.5 % quantile of the normal distribution
+
+
+class Slice(BaseModel):
+    """Test rows with one value in one column."""
+
+    column: str
+    value: str
+    rows: int
+    rate: Interval  # observed share of positives, Wilson 1927
+    mean: float  # mean predicted probability
+    metrics: dict[str, Interval]  # empty when the slice has too few rows of a class
+
+
+class Month(BaseModel):
+    """Rows of one part in one month (UTC); ``gap`` is mean probability - observed rate, with its normal interval."""
+
+    month: str
+    part: str
+    rows: int
+    rate: Interval
+    mean: float
+    gap: Interval
+    calibration_error: float
+
+
+def choose_columns(manifest: Manifest, asked: Sequence[str] | None) -> list[str]:
+    """``params.slices``, or the text features with few values.
+
+    Errors: SpecError for a column that the dataset has not.
+    """
+    if asked is None:
+        return [column.name for column in manifest.features if is_text(column) and column.statistics and 1 < len(column.statistics.categories) <= FEW]
+    known = [column.name for column in manifest.columns]
+    if unknown := [name for name in asked if name not in known]:
+        raise SpecError(f"no column {unknown[0]!r} in the dataset", where="params.slices", hint=f"its columns are {', '.join(known)}")
+    return list(asked)
+
+
+def by_value(test: pa.Table, columns: Sequence[str], labels: Floats, scores: Floats, *, threshold: float, seed: int = 0) -> list[Slice]:
+    """Slices of each column in turn, most rows first; numbers are sliced by value, so name columns with few."""
+    return [_slice(column, value, labels[rows], scores[rows], threshold, seed) for column in columns for value, rows in _groups(test[column])]
+
+
+def _groups(column: pa.ChunkedArray) -> Iterable[tuple[str, NDArray[np.int64]]]:
+    encoded = pc.fill_null(column.cast(pa.string()), "(none)").combine_chunks().dictionary_encode()
+    codes, counts = encoded.indices.to_numpy(), np.bincount(encoded.indices.to_numpy())
+    ordered, starts = np.argsort(codes, kind="stable"), np.append(0, np.cumsum(counts))
+    for code in np.argsort(-counts, kind="stable")[:MOST]:
+        yield encoded.dictionary[int(code)].as_py(), ordered[starts[code] : starts[code + 1]]
+
+
+def _slice(column: str, value: str, labels: Floats, scores: Floats, threshold: float, seed: int) -> Slice:
+    positives, rows = int(labels.sum()), len(labels)
+    enough = min(positives, rows - positives) >= ENOUGH
+    found = metrics.bootstrap(labels, scores, threshold=threshold, samples=SAMPLES, seed=seed) if enough else {}
+    return Slice(column=column, value=value, rows=rows, rate=wilson(positives, rows), mean=float(scores.mean()), metrics=found)
+
+
+def months_of(table: pa.Table, manifest: Manifest) -> NDArray[np.str_] | None:
+    """ "2013-12" for every row; None when the dataset has no time column."""
+    times = manifest.columns_of(Role.TIME)
+    return np.datetime_as_string(table[times[0].name].to_numpy().astype("datetime64[M]")) if times else None
+
+
+def by_month(part: str, months: NDArray[np.str_], labels: Floats, scores: Floats) -> list[Month]:
+    """Rate and calibration of one part, month by month."""
+    return [_month(part, str(month), labels[months == month], scores[months == month]) for month in np.unique(months)]
+
+
+def _month(part: str, month: str, labels: Floats, scores: Floats) -> Month:
+    gaps = scores - labels
+    middle, reach = float(gaps.mean()), _Z * float(gaps.std()) / np.sqrt(len(gaps))
+    return Month(
+        month=month,
+        part=part,
+        rows=len(labels),
+        rate=wilson(int(labels.sum()), len(labels)),
+        mean=float(scores.mean()),
+        gap=Interval(value=middle, low=middle - reach, high=middle + reach),
+        calibration_error=metrics.calibration_error(labels, scores),
+    )
+
+
+def wilson(hits: int, rows: int) -> Interval:
+    """A share with its 95 % score interval (Wilson 1927): right for few rows and shares near 0 or 1."""
+    share, square = hits / rows, _Z * _Z
+    middle = (share + square / (2 * rows)) / (1 + square / rows)
+    reach = _Z / (1 + square / rows) * np.sqrt(share * (1 - share) / rows + square / (4 * rows * rows))
+    return Interval(value=share, low=max(0.0, float(middle - reach)), high=min(1.0, float(middle + reach)))

@@ -1,0 +1,85 @@
+"""A client of the serving application that insists on one model version."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from jobs.contracts.errors import RunError
+from serve.inference_protocol import DATATYPES, OUTPUT
+
+_PAUSE = 0.05  # seconds between two looks
+_REQUEST_TIMEOUT = 10  # seconds for one answer
+
+
+class Endpoint:
+    """One service and the version that must answer within ``timeout`` seconds from now.
+
+    Replicas follow the alias one by one, so an answer of another version, or a 503, is asked for again until then.
+    """
+
+    def __init__(self, url: str, name: str, version: str, *, timeout: float) -> None:
+        self.url, self.name, self.version = url, name, version
+        self._timeout, self._deadline = timeout, time.monotonic() + timeout
+
+    def wait(self) -> None:
+        """Return once the version is live.
+
+        Errors: RunError that says what the service answered last.
+        """
+        self._until_version(f"/v2/models/{self.name}", None)
+
+    def infer(self, table: pa.Table) -> NDArray[np.float32]:
+        """Columns of numbers (double) and texts to probabilities, through the Open Inference Protocol."""
+        inputs = [{"name": name, "datatype": _datatype(table[name].type), "shape": [table.num_rows], "data": table[name].to_pylist()} for name in table.column_names]
+        answer = self._until_version(f"/v2/models/{self.name}/infer", {"inputs": inputs})
+        return np.array(next(each["data"] for each in answer["outputs"] if each["name"] == OUTPUT), np.float32)
+
+    def predict(self, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
+        """One row or many to probabilities, through ``/predict``."""
+        answer = self._until_version("/predict", rows)
+        return np.array([each["probability"] for each in answer["predictions"]], np.float32)
+
+    def _until_version(self, path: str, body: Any) -> dict[str, Any]:
+        while True:
+            status, version, answer = self._ask(path, body)
+            if status == 200 and version == self.version:
+                return answer
+            if 400 <= status < 500:
+                raise RunError(f"the service refused the request: {answer.get('error', status)}", where=self.url + path, hint="was the bundle trained on this dataset's columns?")
+            if time.monotonic() > self._deadline:
+                said = answer.get("error") or f"version {version} answers"
+                raise RunError(f"version {self.version} of {self.name} did not answer within {self._timeout:.0f} s; the last word was: {said}", where=self.url, hint="the replica's log says why")
+            time.sleep(_PAUSE)
+
+    def _ask(self, path: str, body: Any) -> tuple[int, str, dict[str, Any]]:
+        """(HTTP status, model version, JSON answer); status 0 while nothing answers."""
+        data = None if body is None else msgspec.json.encode(body)
+        request = urllib.request.Request(self.url + path, data, {"content-type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=_REQUEST_TIMEOUT) as answer:
+                return answer.status, answer.headers.get("x-seatrial-model-version", ""), _json(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, "", _json(error.read())
+        except OSError as error:
+            return 0, "", {"error": str(error)}
+
+
+def _datatype(kind: pa.DataType) -> str:
+    return DATATYPES["number" if pa.types.is_floating(kind) else "category"]
+
+
+def _json(text: bytes) -> dict[str, Any]:
+    try:
+        answer = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return {"error": text[:200].decode("utf-8", "replace")}
+    return answer if isinstance(answer, dict) else {"error": str(answer)[:200]}

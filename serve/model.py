@@ -1,0 +1,62 @@
+"""One loaded model version, ready to answer: its bundle, scorer, example row and row reader."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from jobs.contracts import bundle as bundles
+from jobs.contracts.errors import IntegrityError
+from jobs.scoring.scorer import Scorer
+from serve.answers import Headers, Refused
+from serve.rows import RowReader
+
+if TYPE_CHECKING:
+    from jobs.control.alias import ModelVersion
+
+_WARM_UP_ROWS = (1, 64)  # both shapes that requests commonly have: ONNX Runtime plans memory per shape
+
+
+class LoadedModel:
+    """A verified and warm version. Immutable, so that a request uses one version from its first byte to its last.
+
+    Errors: IntegrityError when the bundle's files, fingerprint or example row are not what they should be.
+    """
+
+    def __init__(self, version: ModelVersion) -> None:
+        self.name, self.version, self.uri = version.name, version.version, version.uri
+        self.scorer = Scorer(version.uri)  # checks every file's SHA-256
+        self.bundle, self.fingerprint = self.scorer.bundle, self.scorer.fingerprint
+        if version.fingerprint and version.fingerprint != self.fingerprint:
+            raise IntegrityError(f"the bundle is not the one registered as version {version.version}", where=version.uri, hint="register and promote the bundle again")
+        self.example: dict[str, Any] = bundles.load_example(version.uri)
+        self.reader = RowReader(self.bundle.inputs)
+        self.headers: Headers = ((b"x-seatrial-bundle", self.fingerprint.encode()), (b"x-seatrial-model-version", self.version.encode()))
+        self._warm_up()
+
+    def score(self, columns: dict[str, pa.Array], rows: int) -> NDArray[np.float32]:
+        """Raw feature columns to probabilities, float32 [rows].
+
+        Errors: Refused 400 for a number beyond float32, 422 where the model gives no number.
+        """
+        if rows == 0:
+            return np.empty(0, np.float32)
+        with np.errstate(over="ignore"):  # found below, with the field's name
+            categorical, numeric = self.scorer.encoder.encode(columns, rows)
+        if np.isinf(numeric).any():
+            row, column = np.argwhere(np.isinf(numeric))[0]
+            raise Refused(400, f"field {self.scorer.encoder.numeric[column]!r}, row {row}: a number must lie within ±3.4e38")
+        probabilities = self.scorer.score_tensors(categorical, numeric)
+        if not np.isfinite(probabilities).all():
+            raise Refused(422, f"the model gives no number for row {int(np.argmin(np.isfinite(probabilities)))}")
+        return probabilities
+
+    def _warm_up(self) -> None:
+        for rows in _WARM_UP_ROWS:
+            try:
+                self.score(self.reader.columns([self.example] * rows), rows)
+            except (Refused, KeyError, pa.ArrowException) as error:
+                raise IntegrityError(f"the model cannot score its own example row: {error}", where=self.uri, hint="train again") from error

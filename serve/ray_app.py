@@ -1,0 +1,174 @@
+"""Hosts the serving application in Ray Serve.
+
+    python -m serve.ray_app up --model NAME --tracking-uri URI [--port 8000] [--alias champion] [--ray-address ADDR] --ready FILE
+    python -m serve.ray_app down [--ray-address ADDR]
+
+``up`` joins the Ray at ADDR, deploys, waits until the service answers over HTTP, writes FILE ({"url", "pid"}) and
+exits: the service lives on in that Ray until ``down``. Without an address it starts a Ray of its own and stays in
+the foreground, because that Ray ends with it. Exit codes: 0 done, 1 failed, 2 wrong request, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from functools import partial
+from typing import Any
+
+import ray
+from ray import serve as ray_serve
+
+from jobs.contracts import storage
+from jobs.contracts.entrypoint import watch_lifeline
+from jobs.contracts.errors import EXIT_DONE, EXIT_INTERRUPTED, RunError, SeatrialError, SetupError
+from serve.asgi import Application, create_app
+
+HOST = "127.0.0.1"  # a laptop's service is the laptop's own
+APP = "seatrial"
+_LOGGING = {"enable_access_log": False}  # a line per request and process costs a tenth of the throughput
+LIVE_TIMEOUT = 60  # seconds until the deployed service must answer
+_RAY_OPTIONS = {"namespace": "seatrial", "include_dashboard": False, "log_to_driver": False, "logging_level": "WARNING"}
+
+
+class ServingReplica:
+    """What a Ray Serve replica holds: the ASGI application, built in the replica's own process."""
+
+    def __init__(self, name: str, tracking_uri: str, alias: str) -> None:
+        self.name, self.tracking_uri, self.alias = name, tracking_uri, alias
+
+    def __serve_build_asgi_app__(self) -> Application:
+        from jobs.control.alias import resolve_alias
+
+        return create_app(self.name, partial(resolve_alias, self.tracking_uri, self.name, self.alias))
+
+
+def deployment(replicas: int = 1) -> Any:
+    """The Ray Serve deployment: a tenth of a core, so that it starts beside a training that holds all of them."""
+    return ray_serve.deployment(
+        ray_serve.ingress()(ServingReplica),
+        name="replica",
+        num_replicas=replicas,
+        ray_actor_options={"num_cpus": 0.1},
+        max_ongoing_requests=256,  # the application is asynchronous: waiting requests cost little
+        health_check_period_s=5,
+        graceful_shutdown_wait_loop_s=0.1,
+        graceful_shutdown_timeout_s=5,
+    )
+
+
+def up(model: str, tracking_uri: str, *, port: int, alias: str = "champion", replicas: int = 1) -> str:
+    """Deploy into the Ray that this process has joined; the base URL once it answers.
+
+    Errors: SetupError when the port is taken, RunError when the service does not come up.
+    """
+    check_port(port)
+    url = f"http://{HOST}:{port}"
+    ray_serve.start(http_options={"host": HOST, "port": port}, proxy_location="HeadOnly", logging_config=_LOGGING)
+    target = ray_serve.RunTarget(deployment(replicas).bind(model, tracking_uri, alias), name=APP, route_prefix="/", logging_config=_LOGGING)
+    # Serve's own wait looks once a second: the service is asked instead.
+    ray_serve.run_many([target], wait_for_applications_running=False, wait_for_ingress_deployment_creation=False)
+    wait_until_live(url)
+    return url
+
+
+def down() -> None:
+    """End the service in the Ray that this process has joined; nothing when there is none."""
+    ray_serve.shutdown()
+
+
+def check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            raise SetupError(f"port {port} cannot be used: {error}", where=HOST, hint="choose another with --port, or end the service that has it") from error
+
+
+def wait_until_live(url: str, timeout: float = LIVE_TIMEOUT) -> None:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"{url}/v2/health/live", timeout=2):
+            return
+        time.sleep(0.05)
+    raise RunError(f"the service did not answer within {timeout:.0f} s", where=url, hint="Ray's log folder, session_latest/logs/serve, has the replica's log")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line above."""
+    arguments = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    watch_lifeline()
+    try:
+        return _up(arguments) if arguments.command == "up" else _down(arguments)
+    except SeatrialError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    check_port(arguments.port)  # before Ray is joined, which takes a second
+    _join(arguments.ray_address)
+    url = up(arguments.model, arguments.tracking_uri, port=arguments.port, alias=arguments.alias, replicas=arguments.replicas)
+    storage.write_bytes(arguments.ready, json.dumps({"url": url, "pid": os.getpid()}).encode())
+    print(f"{arguments.model} is served at {url}", flush=True)
+    if not arguments.ray_address:
+        try:
+            threading.Event().wait()
+        finally:
+            down()
+    return EXIT_DONE
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    if not arguments.ray_address:
+        raise SetupError("no Ray to join", hint="give --ray-address or SEATRIAL_RAY_ADDRESS; a service that `up` started by itself ends with Ctrl-C")
+    _join(arguments.ray_address)
+    down()
+    return EXIT_DONE
+
+
+def _join(address: str) -> None:
+    host = address.rpartition(":")[0]
+    # A Ray that keeps to the loopback is found only by a driver that names the same loopback address as its own.
+    options = _RAY_OPTIONS | ({"_node_ip_address": host} if host.startswith("127.") else {})
+    try:
+        ray.init(address=address or "local", **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise SetupError(f"cannot join Ray: {error}", where=address or "local", hint="is it running, and are RAY_AUTH_MODE and RAY_AUTH_TOKEN those it was started with?") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m serve.ray_app", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    start = commands.add_parser("up", help="deploy and wait until the service answers")
+    start.add_argument("--model", required=True, help="registered model name")
+    start.add_argument("--tracking-uri", required=True, help="MLflow: sqlite:///path or http(s)://")
+    start.add_argument("--alias", default="champion")
+    start.add_argument("--port", type=int, default=8000)
+    start.add_argument("--replicas", type=int, default=1)
+    start.add_argument("--ready", required=True, help="file to write once the service answers")
+    for command in (start, commands.add_parser("down", help="end the service")):
+        command.add_argument("--ray-address", default=os.environ.get("SEATRIAL_RAY_ADDRESS", ""))
+    return parser
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    from serve.ray_app import main as imported_main  # so that Ray pickles the replica by its module's name, not as part of __main__
+
+    sys.exit(imported_main())

@@ -1,0 +1,45 @@
+"""Fixtures of the whole suite. Tests mirror the rooms; nothing here imports an engine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="also run what takes long: soak, large properties, peers")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--full"):
+        for item in items:
+            if item.get_closest_marker("full"):
+                item.add_marker(pytest.mark.skip(reason="long; runs with make test-full"))
+    # Whole voyages last: what is quick to fail should fail first.
+    items.sort(key=lambda item: "e2e" in item.path.parts)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test sees the developer's own store or tracking server."""
+    for name in list(os.environ):
+        if name.startswith("SEATRIAL_") or name == "MLFLOW_TRACKING_URI":
+            monkeypatch.delenv(name)
+    yield
+
+
+@pytest.fixture
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture
+def flights_folder(tmp_path: Path) -> Path:
+    """A copy of the example, free to be edited."""
+    return shutil.copytree(REPOSITORY / "examples" / "flights", tmp_path / "flights", ignore=shutil.ignore_patterns("__pycache__", ".seatrial"))
