@@ -88,7 +88,13 @@ def check_rows(rows: int) -> None:
 async def send_answer(send: Send, answer: Answer, headers: Headers = (), *, body: bool = True) -> None:
     """Send the whole answer; ``body=False`` answers HEAD."""
     length = b"%d" % len(answer.body)
-    await send({"type": "http.response.start", "status": answer.status, "headers": [(b"content-type", answer.kind), (b"content-length", length), *answer.headers, *headers]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [(b"content-type", answer.kind), (b"content-length", length), *answer.headers, *headers],
+        }
+    )
     await send({"type": "http.response.body", "body": answer.body if body else b""})
 
 

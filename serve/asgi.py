@@ -129,7 +129,8 @@ def _predict(call: Call) -> Answer:
 
 
 def _ready(call: Call) -> Answer:
-    return json_answer({"name": call.model.name, "ready": True, "live": True, "model_version": call.model.version})
+    problem = {"problem": call.problem} if call.problem else {}  # a newer version did not load, and this one keeps answering
+    return json_answer({"name": call.model.name, "ready": True, "live": True, "model_version": call.model.version} | problem)
 
 
 def _server(call: Call) -> Answer:

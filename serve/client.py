@@ -39,7 +39,9 @@ class Endpoint:
 
     def infer(self, table: pa.Table) -> NDArray[np.float32]:
         """Columns of numbers (double) and texts to probabilities, through the Open Inference Protocol."""
-        inputs = [{"name": name, "datatype": _datatype(table[name].type), "shape": [table.num_rows], "data": table[name].to_pylist()} for name in table.column_names]
+        inputs = [
+            {"name": name, "datatype": _datatype(table[name].type), "shape": [table.num_rows], "data": table[name].to_pylist()} for name in table.column_names
+        ]
         answer = self._until_version(f"/v2/models/{self.name}/infer", {"inputs": inputs})
         return np.array(next(each["data"] for each in answer["outputs"] if each["name"] == OUTPUT), np.float32)
 
@@ -54,11 +56,20 @@ class Endpoint:
             if status == 200 and version == self.version:
                 return answer
             if 400 <= status < 500:
-                raise RunError(f"the service refused the request: {answer.get('error', status)}", where=self.url + path, hint="was the bundle trained on this dataset's columns?")
+                raise RunError(
+                    f"the service refused the request: {answer.get('error', status)}",
+                    where=self.url + path,
+                    hint="was the bundle trained on this dataset's columns?",
+                )
             if time.monotonic() > self._deadline:
-                said = answer.get("error") or f"version {version} answers"
-                raise RunError(f"version {self.version} of {self.name} did not answer within {self._timeout:.0f} s; the last word was: {said}", where=self.url, hint="the replica's log says why")
+                said = answer.get("error") or self._problem() or f"version {version} answers"
+                what = f"version {self.version} of {self.name} did not answer within {self._timeout:.0f} s; the last word was: {said}"
+                raise RunError(what, where=self.url, hint="the replica's log, session_latest/logs/serve in Ray's folder, has more")
             time.sleep(_PAUSE)
+
+    def _problem(self) -> str:
+        """Why the service stays with an older version, as far as it says."""
+        return str(self._ask("/v2/health/ready", None)[2].get("problem", ""))
 
     def _ask(self, path: str, body: Any) -> tuple[int, str, dict[str, Any]]:
         """(HTTP status, model version, JSON answer); status 0 while nothing answers."""

@@ -60,7 +60,11 @@ def deploy(context: Context) -> StepResult:
     offline = scorer.score(sample.features)
     difference = max(_compare(context, endpoint, sample, offline))
     if not difference <= TOLERANCE:  # also true for NaN
-        raise RunError(f"online and offline probabilities differ by {difference:.2g}, more than {TOLERANCE:g}", where=endpoint.url, hint="does the service run the same code and bundle as this step?")
+        raise RunError(
+            f"online and offline probabilities differ by {difference:.2g}, more than {TOLERANCE:g}",
+            where=endpoint.url,
+            hint="does the service run the same code and bundle as this step?",
+        )
     rows = len(offline)
     context.report(f"online equals offline on {rows:,} rows (largest difference {difference:.1g})", fraction=1.0)
     return StepResult(

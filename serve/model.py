@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from jobs.contracts import bundle as bundles
+from jobs.contracts import storage
 from jobs.contracts.errors import IntegrityError
 from jobs.scoring.scorer import Scorer
 from serve.answers import Headers, Refused
@@ -16,8 +18,6 @@ from serve.rows import RowReader
 
 if TYPE_CHECKING:
     from jobs.control.alias import ModelVersion
-
-_WARM_UP_ROWS = (1, 64)  # both shapes that requests commonly have: ONNX Runtime plans memory per shape
 
 
 class LoadedModel:
@@ -31,7 +31,9 @@ class LoadedModel:
         self.scorer = Scorer(version.uri)  # checks every file's SHA-256
         self.bundle, self.fingerprint = self.scorer.bundle, self.scorer.fingerprint
         if version.fingerprint and version.fingerprint != self.fingerprint:
-            raise IntegrityError(f"the bundle is not the one registered as version {version.version}", where=version.uri, hint="register and promote the bundle again")
+            raise IntegrityError(
+                f"the bundle is not the one registered as version {version.version}", where=version.uri, hint="register and promote the bundle again"
+            )
         self.example: dict[str, Any] = bundles.load_example(version.uri)
         self.reader = RowReader(self.bundle.inputs)
         self.headers: Headers = ((b"x-seatrial-bundle", self.fingerprint.encode()), (b"x-seatrial-model-version", self.version.encode()))
@@ -55,8 +57,18 @@ class LoadedModel:
         return probabilities
 
     def _warm_up(self) -> None:
-        for rows in _WARM_UP_ROWS:
-            try:
-                self.score(self.reader.columns([self.example] * rows), rows)
-            except (Refused, KeyError, pa.ArrowException) as error:
-                raise IntegrityError(f"the model cannot score its own example row: {error}", where=self.uri, hint="train again") from error
+        """Score the example, and the edges of the input space: a defect must show now and not in a client's request."""
+        try:
+            rows = [self.example, self._unknown(), self._last_known()]
+            self.score(self.reader.columns(rows[:1]), 1)
+            self.score(self.reader.columns(rows * 20), 60)
+        except Exception as error:  # whatever ONNX Runtime or Arrow has to say about a bundle that does not fit together
+            raise IntegrityError(f"the model cannot score rows of its own schema: {error}", where=self.uri, hint="train again") from error
+
+    def _unknown(self) -> dict[str, Any]:
+        return dict.fromkeys(self.example)
+
+    def _last_known(self) -> dict[str, Any]:
+        """The highest index of every category: the model's tables must reach that far."""
+        vocabularies: dict[str, list[str]] = json.loads(storage.read_bytes(storage.join(self.uri, bundles.VOCABULARY)))
+        return self._unknown() | {name: values[-1] for name, values in vocabularies.items() if values}

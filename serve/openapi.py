@@ -16,7 +16,11 @@ def document(name: str, model: LoadedModel | None) -> dict[str, Any]:
     """Before the first version is live, rows are described as plain objects."""
     return {
         "openapi": "3.1.0",
-        "info": {"title": f"Seatrial: {name}", "version": model.version if model else "none", "description": model.bundle.output if model else "no champion yet"},
+        "info": {
+            "title": f"Seatrial: {name}",
+            "version": model.version if model else "none",
+            "description": model.bundle.output if model else "no champion yet",
+        },
         "paths": _paths(name, model),
         "components": {"schemas": _schemas(model)},
     }
@@ -58,7 +62,9 @@ def _reference(name: str) -> dict[str, str]:
 def _schemas(model: LoadedModel | None) -> dict[str, Any]:
     probability = {"type": "number", "minimum": 0, "maximum": 1, "description": model.bundle.output if model else ""}
     prediction = _object({"probability": probability, "label": {"enum": [0, 1], "description": "1 where the probability reaches the bundle's threshold"}})
-    tensor = _object({"name": {"type": "string"}, "shape": {"type": "array", "items": {"type": "integer"}}, "datatype": {"type": "string"}, "data": {"type": "array"}})
+    tensor = _object(
+        {"name": {"type": "string"}, "shape": {"type": "array", "items": {"type": "integer"}}, "datatype": {"type": "string"}, "data": {"type": "array"}}
+    )
     text = {"type": "string"}
     return {
         "Row": _row(model.bundle.inputs) if model else {"type": "object"},
@@ -69,7 +75,9 @@ def _schemas(model: LoadedModel | None) -> dict[str, Any]:
 
 
 def _row(inputs: tuple[InputField, ...]) -> dict[str, Any]:
-    properties = {field.name: {"type": _TYPES[field.kind], "description": f"{field.description} ({field.unit})" if field.unit else field.description} for field in inputs}
+    properties = {
+        field.name: {"type": _TYPES[field.kind], "description": f"{field.description} ({field.unit})" if field.unit else field.description} for field in inputs
+    }
     return _object(properties) | {"additionalProperties": False}
 
 

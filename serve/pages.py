@@ -64,7 +64,10 @@ def overview(name: str, model: LoadedModel | None) -> bytes:
 
 
 def documentation(name: str, model: LoadedModel | None) -> bytes:
-    rows = [f"<tr><td><code>{escape(f.name)}</code></td><td>{f.kind}</td><td>{escape(f.unit)}</td><td>{escape(f.description)}</td></tr>" for f in (model.bundle.inputs if model else ())]
+    rows = [
+        f"<tr><td><code>{escape(f.name)}</code></td><td>{f.kind}</td><td>{escape(f.unit)}</td><td>{escape(f.description)}</td></tr>"
+        for f in (model.bundle.inputs if model else ())
+    ]
     return _page(f"Seatrial: {name}", _DOCS.substitute(name=escape(name), state=_state(model), fields="\n".join(rows)))
 
 

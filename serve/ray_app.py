@@ -27,6 +27,7 @@ from typing import Any
 import ray
 from ray import serve as ray_serve
 
+import serve
 from jobs.contracts import storage
 from jobs.contracts.entrypoint import watch_lifeline
 from jobs.contracts.errors import EXIT_DONE, EXIT_INTERRUPTED, RunError, SeatrialError, SetupError
@@ -49,6 +50,10 @@ class ServingReplica:
         from jobs.control.alias import resolve_alias
 
         return create_app(self.name, partial(resolve_alias, self.tracking_uri, self.name, self.alias))
+
+    def describe(self) -> dict[str, Any]:
+        """Whose code this process runs, and which of the heavy engines it has loaded (there should be none)."""
+        return {"pid": os.getpid(), "package": serve.__file__, "engines": sorted({"torch", "mlflow", "pyspark"} & sys.modules.keys())}
 
 
 def deployment(replicas: int = 1) -> Any:
@@ -146,7 +151,9 @@ def _join(address: str) -> None:
     try:
         ray.init(address=address or "local", **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise SetupError(f"cannot join Ray: {error}", where=address or "local", hint="is it running, and are RAY_AUTH_MODE and RAY_AUTH_TOKEN those it was started with?") from error
+        raise SetupError(
+            f"cannot join Ray: {error}", where=address or "local", hint="is it running, and are RAY_AUTH_MODE and RAY_AUTH_TOKEN those it was started with?"
+        ) from error
 
 
 def _parser() -> argparse.ArgumentParser:

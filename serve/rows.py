@@ -23,7 +23,12 @@ JSON_TYPES: dict[str, Any] = {"number": float | None, "category": str | None}
 _EXPECTED = re.compile(r"Expected `(?P<expected>.+?)`, got `(?P<got>\w+)`")
 _NAMED = re.compile(r"Object (?P<problem>missing required|contains unknown) field `(?P<name>.*?)`(?: - at `|$)", re.DOTALL)
 _PLACE = re.compile(r" - at `\$(?:\[(?P<row>\d+)\])?(?:\.(?P<field>.*))?`$", re.DOTALL)
-_WORDS = {"float | null": "a number or null", "str | null": "a text or null", "object": "an object", "object | array": "an object (one row) or an array of objects"}
+_WORDS = {
+    "float | null": "a number or null",
+    "str | null": "a text or null",
+    "object": "an object",
+    "object | array": "an object (one row) or an array of objects",
+}
 
 
 class RowReader:

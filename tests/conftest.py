@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,12 +25,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the developer's own store or tracking server."""
     for name in list(os.environ):
         if name.startswith("SEATRIAL_") or name == "MLFLOW_TRACKING_URI":
             monkeypatch.delenv(name)
-    yield
 
 
 @pytest.fixture

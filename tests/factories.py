@@ -1,7 +1,7 @@
 """A tiny workload as published files, made without any engine: for tests of what reads datasets and bundles.
 
 Is a parcel late? It depends on its colour, size and weight, in a logistic model whose coefficients are known, so the
-bundle made here is the truth (``skill=1``), a weaker model (``0 < skill < 1``) or no model at all (``skill=0``).
+bundle made here is the truth (``skill=1``) or a weaker model: ``skill`` scales what size and weight count (0 = colour alone).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def probability(table: pa.Table, skill: float = 1.0) -> NDArray[np.float32]:
     found = pc.add(pc.fill_null(pc.index_in(table["color"], pa.array(COLORS)), -1), 1).to_numpy()
     numbers = np.stack([table[name].cast(pa.float64()).to_numpy() for name in ("size", "weight")], axis=1).astype(np.float32)
     scaled = np.where(np.isnan(numbers), 0, (numbers - _CENTRE) / _SCALE)
-    logits = _BIAS + skill * (_EFFECTS[found] + scaled @ _SLOPES)
+    logits = _BIAS + _EFFECTS[found] + scaled @ (skill * _SLOPES)
     return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
 
@@ -129,7 +129,7 @@ def make_bundle(folder: Path, dataset: Path, *, skill: float = 1.0, name: str = 
 def make_model(skill: float = 1.0) -> onnx.ModelProto:
     """Logistic regression with a missing number counted as average and an unknown colour as index 0."""
     tables: dict[str, Any] = {
-        "effects": skill * _EFFECTS,
+        "effects": _EFFECTS,
         "centre": _CENTRE,
         "scale": _SCALE,
         "slopes": skill * _SLOPES[:, None],

@@ -7,14 +7,16 @@ datasets/<name>/<fingerprint>/train/*.parquet  validation/*.parquet  test/*.parq
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.dataset as pads
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jobs.contracts import storage
 from jobs.contracts.errors import InputError, IntegrityError
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as pads
 
 CONTRACT = 1  # raised when a reader of the old layout could misread the new one
 MANIFEST = "manifest.json"
@@ -148,6 +150,8 @@ def publish_manifest(uri: str, manifest: Manifest) -> None:
 
 def open_part(uri: str, manifest: Manifest, part: str) -> pads.Dataset:
     """One part as an Arrow dataset, files in manifest order (which is row order)."""
+    import pyarrow.dataset as pads  # imports pandas where that is installed, which costs 0.3 s
+
     files, _ = storage.filesystem(uri)
     paths = [storage.filesystem(storage.join(uri, file.path))[1] for file in manifest.files_of(part)]
     if not paths:

@@ -124,9 +124,7 @@ class LocalBackend:
         """SIGTERM, ten seconds, SIGKILL; to the step's whole session. Harmless when nothing runs."""
         pid = _alive(self._folder_of(handle))
         if pid:
-            processes.stop_session(pid)
-            if child := self._children.get(handle):
-                child.wait()
+            processes.stop_session(pid, self._children.get(handle))
 
     def logs(self, handle: str) -> Iterator[str]:
         path = self._folder_of(handle) / LOG

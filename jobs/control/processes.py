@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from typing import Any
 
 import psutil
@@ -26,21 +27,32 @@ def running(identity: dict[str, Any]) -> int:
         return 0
 
 
-def stop_session(pid: int, grace: float = GRACE) -> None:
-    """End a session leader and all it started: SIGTERM to its group, then SIGKILL to whatever is left of its tree."""
+def stop_session(pid: int, child: subprocess.Popen[bytes] | None = None, grace: float = GRACE) -> None:
+    """End a session leader and all it started: SIGTERM to its group, then SIGKILL to whatever is left of its tree.
+
+    ``child``: the leader, where this process started it, so that its exit code is not lost to somebody else's wait.
+    """
     try:
         leader = psutil.Process(pid)
         family = [leader, *leader.children(recursive=True)]
     except psutil.Error:
         return
     _signal_group(pid, signal.SIGTERM)
-    _, left = psutil.wait_procs([leader], timeout=grace)
-    for process in [*left, *(member for member in family if member.is_running())]:
+    _wait(leader, child, grace)
+    for process in family:
         try:
             process.kill()
         except psutil.Error:
             continue
-    psutil.wait_procs(family, timeout=grace)
+    _wait(leader, child, grace)
+    psutil.wait_procs(family[1:], timeout=grace)
+
+
+def _wait(leader: psutil.Process, child: subprocess.Popen[bytes] | None, limit: float) -> None:
+    try:
+        child.wait(limit) if child else leader.wait(limit)
+    except (subprocess.TimeoutExpired, psutil.Error):
+        return
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

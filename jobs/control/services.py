@@ -16,7 +16,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +123,7 @@ class Services:
             return
         for process in (self._serve, self._ray):
             if process is not None:
-                processes.stop_session(process.pid)
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=processes.GRACE)
+                processes.stop_session(process.pid, process)
         self._home.service.unlink(missing_ok=True)
 
 
@@ -163,14 +160,18 @@ def stop_service(home: Home) -> bool:
 
 
 def get_json(url: str, timeout: float = 5) -> tuple[int, Any]:
-    """GET from the service: (status, JSON or None); (0, None) when nothing answers."""
+    """GET from the service: (status, its JSON or None); status 0 when nothing answers."""
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer:
-            return answer.status, json.loads(answer.read() or b"null")
+            status, body = answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, None
-    except (OSError, ValueError):
+    except OSError:
         return 0, None
+    try:
+        return status, json.loads(body)
+    except ValueError:
+        return status, None
 
 
 def check_port_free(port: int) -> None:

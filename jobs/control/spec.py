@@ -98,6 +98,7 @@ class Checkpoint(_Frozen):
     """When training saves enough of itself to go on after a kill."""
 
     every: Literal["epoch", "never"] = "epoch"
+    """After every epoch, or never."""
     keep: int = Field(default=2, ge=1)
     """Newest checkpoints kept, besides the best one."""
 
@@ -116,9 +117,11 @@ class Step(_Frozen):
     params: dict[str, Any] = Field(default_factory=dict)
     """Handed to the step and to the entry; part of the fingerprint (except ``engine``)."""
     resources: Resources = Resources()
+    """What each worker gets, and how many there are."""
     retries: int = Field(default=0, ge=0, le=100)
     """How often a failed or lost worker is started again, from the last checkpoint."""
     checkpoint: Checkpoint = Checkpoint()
+    """When a training step saves its state."""
     time_limit: Duration | None = None
     """The step is stopped after this long: ``90s``, ``30m``, ``2h``."""
     spot: bool = False
@@ -150,6 +153,7 @@ class Targets(_Frozen):
     """What only one target needs to know."""
 
     local: LocalTarget = LocalTarget()
+    """This machine."""
 
 
 class Pipeline(_Frozen):
@@ -164,6 +168,7 @@ class Pipeline(_Frozen):
     steps: dict[Name, Step] = Field(min_length=1)
     """In any order: a step starts when its inputs are there."""
     targets: Targets = Targets()
+    """Settings of single targets."""
 
     @model_validator(mode="after")
     def _references_lead_somewhere(self) -> Pipeline:

@@ -14,6 +14,7 @@ from jobs.contracts.errors import SpecError, from_os_error
 from jobs.control.spec import Pipeline
 
 _PYDANTIC_ONLY = ("[key]", "constrained-int", "WorkerRange")  # parts of an error's location that are not in the file
+_TELLING = ("extra_forbidden", "value_error")  # kinds of error that say most, best first
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
@@ -56,8 +57,8 @@ def _apply(values: dict[str, Any], override: str) -> None:
 
 
 def _explain(error: ValidationError, path: Path, root: yaml.Node | None) -> SpecError:
-    # A misspelt key also makes "Field required" of the right one: the misspelling is what to show.
-    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    # A misspelt key also makes "Field required" of the right one, and a rule of ours beats "not an integer" of a union.
+    first = min(error.errors(), key=lambda each: _TELLING.index(each["type"]) if each["type"] in _TELLING else len(_TELLING))
     location = tuple(str(part) for part in first["loc"] if part not in _PYDANTIC_ONLY)
     where = f"{path}:{_line(root, location)}"
     dotted = ".".join(location) or "the file"

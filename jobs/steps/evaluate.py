@@ -161,12 +161,11 @@ def _training_rate(uri: str, manifest: Manifest) -> float:
 
 def _timeline(uri: str, manifest: Manifest, scorer: Scorer, test: pa.Table, labels: Floats, scores: Floats) -> list[slices.Month]:
     """Months of every part, in order of the parts: the test part alone may be a single month."""
-    months = slices.months_of(test, manifest)
-    if months is None:
+    if not manifest.columns_of(Role.TIME):
         return []
     others = [part for part in PARTS if part != "test" and manifest.files_of(part)]
     earlier = [month for part in others for month in _months_of_part(uri, manifest, part, scorer)]
-    return earlier + slices.by_month("test", months, labels, scores)
+    return earlier + slices.by_month("test", slices.months_of(test, manifest), labels, scores)
 
 
 def _months_of_part(uri: str, manifest: Manifest, part: str, scorer: Scorer) -> list[slices.Month]:
@@ -191,9 +190,8 @@ def _notes(compared: list[Contender], manifest: Manifest) -> list[str]:
         if one.name == CONSTANT:
             notes.append("No baseline was given, so the baseline answers the training part's rate to every row: what knowing nothing is worth.")
         elif one.dataset != manifest.fingerprint:
-            notes.append(
-                f"The {one.role} was trained on another version of the data ({one.dataset[:12]}). If that version trained on these test rows, it has an unfair advantage."
-            )
+            other = f"The {one.role} was trained on another version of the data ({one.dataset[:12]})."
+            notes.append(f"{other} If that version trained on these test rows, it has an unfair advantage.")
     return notes
 
 

@@ -30,13 +30,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--ready", required=True, help="file to write once drivers can join")
     parser.add_argument("--cpus", type=int, default=os.cpu_count() or 1, help="logical CPUs to offer")
     options = parser.parse_args(argv)
-    end = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: end.set())
-    watch_lifeline()
     folder = tempfile.mkdtemp(prefix="seatrial-ray-", dir="/tmp")  # short: Ray's socket paths must stay below 107 characters
+    end = threading.Event()
     try:
+        end_on_signal(end)
+        watch_lifeline()
         address = start_ray(options.cpus, folder)
+        end_on_signal(end)  # again: Ray puts its own handlers in place, which end the process on the spot
         storage.write_bytes(options.ready, json.dumps({"address": address, "pid": os.getpid()}).encode())
         end.wait()
     finally:
@@ -45,9 +45,13 @@ def main(argv: list[str] | None = None) -> int:
     return EXIT_DONE
 
 
+def end_on_signal(end: threading.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: end.set())
+
+
 def start_ray(cpus: int, folder: str) -> str:
     """Start a quiet one-machine Ray that only this machine can reach, with its files in ``folder``; return its address."""
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray.init(
         num_cpus=cpus,

@@ -31,7 +31,6 @@ def test_a_folder_without_manifest_is_no_dataset(tmp_path: Path) -> None:
 
 
 def test_a_changed_file_is_named(published: Path) -> None:
-    uri = published
     manifest = dataset.load_manifest(str(published))
     path = published / manifest.files[0].path
     path.write_bytes(path.read_bytes()[:-1] + b"!")
