@@ -46,7 +46,7 @@ class Sample:
     labels: list[Any]
 
     def rows(self, start: int, count: int) -> list[dict[str, Any]]:
-        return self.features.slice(start, count).to_pylist()
+        return self.features.slice(start, count).to_pylist()  # type: ignore[no-any-return]
 
 
 def deploy(context: Context) -> StepResult:

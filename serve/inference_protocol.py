@@ -125,7 +125,7 @@ def _column(tensor: _Tensor, kind: str, rows: int) -> pa.Array:
 def _values(tensor: _Tensor, kind: str) -> list[Any]:
     """``data`` as a flat list; a [n, 1] tensor may also be nested, [[1], [2]]."""
     try:
-        return _FLAT[kind][tensor.datatype].decode(tensor.data)  # type: ignore[no-any-return]
+        return _FLAT[kind][tensor.datatype].decode(tensor.data)
     except msgspec.ValidationError as error:
         if len(tensor.shape) == 2:
             try:

@@ -11,10 +11,13 @@ _FRAME = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>$title</title>
 <style>
  body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2733 }
- code, pre, textarea { font: 14px/1.45 ui-monospace, monospace } pre, textarea { background: #f3f6f9; border: 1px solid #d5dee7; border-radius: 6px; padding: .8rem }
- textarea { width: 100%; height: 18rem; box-sizing: border-box } pre { overflow-x: auto; white-space: pre-wrap }
- table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #e3e9ef; vertical-align: top }
- button { font: inherit; padding: .4rem 1.2rem; border: 0; border-radius: 6px; background: #0b5cad; color: #fff; cursor: pointer } a { color: #0b5cad }
+ code, pre, textarea { font: 14px/1.45 ui-monospace, monospace }
+ pre, textarea { background: #f3f6f9; border: 1px solid #d5dee7; border-radius: 6px; padding: .8rem; white-space: pre-wrap; overflow-wrap: anywhere }
+ textarea { width: 100%; height: 18rem; box-sizing: border-box }
+ table { border-collapse: collapse; width: 100% }
+ td, th { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #e3e9ef; vertical-align: top }
+ button { font: inherit; padding: .4rem 1.2rem; border: 0; border-radius: 6px; background: #0b5cad; color: #fff; cursor: pointer }
+ a { color: #0b5cad }
 </style></head><body>
 <h1>$title</h1>
 $body
@@ -27,7 +30,12 @@ _OVERVIEW = Template("""<p>$state</p>
  <li><a href="example">example</a>: a real row &nbsp; <a href="openapi.json">openapi.json</a>: for client generators</li>
  <li><a href="v2/health/ready">v2/health/ready</a> &nbsp; <a href="v2/models/$name">v2/models/$name</a>: the Open Inference Protocol</li>
 </ul>
-<pre>curl -s localhost:8000/example | curl -s -H 'content-type: application/json' -d @- localhost:8000/predict</pre>
+<p>From a terminal:</p>
+<pre id="command"></pre>
+<script>
+const here = location.href.replace(/[?#].*/, "");
+document.getElementById("command").textContent = `curl -s $${here}example | curl -s -H 'content-type: application/json' -d @- $${here}predict`;
+</script>
 """)
 
 _DOCS = Template("""<p>$state <a href="./">overview</a> · <a href="openapi.json">openapi.json</a></p>
@@ -41,8 +49,8 @@ _DOCS = Template("""<p>$state <a href="./">overview</a> · <a href="openapi.json
 $fields
 </table>
 <h2>Columns instead of rows: <code>POST /v2/models/$name/infer</code></h2>
-<p>The Open Inference Protocol, version 2: one tensor per field, shape <code>[n]</code>, datatype <code>FP64</code> for numbers and <code>BYTES</code> for texts.
-The answer's tensor is <code>probability</code>, <code>FP32 [n]</code>. Faster than rows for many of them.</p>
+<p>The Open Inference Protocol, version 2: one tensor per field, shape <code>[n]</code>, datatype <code>FP64</code> for numbers
+and <code>BYTES</code> for texts. The answer's tensor is <code>probability</code>, <code>FP32 [n]</code>. Faster than rows for many of them.</p>
 <h2>Every answer</h2>
 <p>carries the model version and the bundle's fingerprint, in the headers <code>x-seatrial-model-version</code> and <code>x-seatrial-bundle</code> too.
 A wrong request gets 4xx and <code>{"error": "..."}</code>; before a model is live, 503 with <code>Retry-After</code>.</p>

@@ -124,7 +124,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _up(arguments: argparse.Namespace) -> int:
     check_port(arguments.port)  # before Ray is joined, which takes a second
-    _join(arguments.ray_address)
+    join(arguments.ray_address)
     url = up(arguments.model, arguments.tracking_uri, port=arguments.port, alias=arguments.alias, replicas=arguments.replicas)
     storage.write_bytes(arguments.ready, json.dumps({"url": url, "pid": os.getpid()}).encode())
     print(f"{arguments.model} is served at {url}", flush=True)
@@ -139,12 +139,16 @@ def _up(arguments: argparse.Namespace) -> int:
 def _down(arguments: argparse.Namespace) -> int:
     if not arguments.ray_address:
         raise SetupError("no Ray to join", hint="give --ray-address or SEATRIAL_RAY_ADDRESS; a service that `up` started by itself ends with Ctrl-C")
-    _join(arguments.ray_address)
+    join(arguments.ray_address)
     down()
     return EXIT_DONE
 
 
-def _join(address: str) -> None:
+def join(address: str) -> None:
+    """Join the Ray at ``host:port``, or start one when the address is empty.
+
+    Errors: SetupError.
+    """
     host = address.rpartition(":")[0]
     # A Ray that keeps to the loopback is found only by a driver that names the same loopback address as its own.
     options = _RAY_OPTIONS | ({"_node_ip_address": host} if host.startswith("127.") else {})

@@ -29,7 +29,7 @@ STYLES: dict[str, dict[str, Any]] = {
     BASELINE: {"color": ORANGE, "linestyle": "--", "linewidth": 1.7, "zorder": 3},
     CHAMPION: {"color": GREEN, "linestyle": "-.", "linewidth": 1.7, "zorder": 3},
 }
-_SETTINGS = {
+_SETTINGS: Any = {
     "font.size": 10,
     "svg.fonttype": "none",
     "svg.hashsalt": "seatrial",  # equal numbers draw equal bytes
@@ -94,7 +94,7 @@ def finish(figure: Figure, name: str, title: str, *, alt: str, what: str, good: 
 def _png(figure: Figure) -> bytes:
     sink = io.BytesIO()
     figure.set_facecolor("white")
-    FigureCanvasAgg(figure).print_png(sink)
+    FigureCanvasAgg(figure).print_png(sink, pil_kwargs={"compress_level": 1})
     return sink.getvalue()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from jobs.steps.contenders import CONSTANT, Contender
@@ -14,6 +15,7 @@ from jobs.steps.plots import BLUE, GREY, NARROW, ORANGE, STYLES, WIDE, Plot, can
 from jobs.steps.slices import wilson
 
 _POINTS = 400  # of a curve: more than a screen shows, few enough for a small file
+_ENOUGH = 10  # rows of a calibration bin below which its rate is noise
 
 
 def roc(labels: Floats, contenders: Sequence[Contender]) -> Plot:
@@ -62,14 +64,15 @@ def precision_recall(labels: Floats, contenders: Sequence[Contender]) -> Plot:
 
 
 def calibration(labels: Floats, contenders: Sequence[Contender]) -> Plot:
+    model = contenders[0]
     with canvas(rows=2, height=4.9, sharex=True, height_ratios=[3, 1]) as (figure, [axes, counts]):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="perfect")
         for one in _models(contenders):
             means, rates, reach = _bins(labels, one.scores)
-            style = STYLES[one.role]
-            axes.errorbar(means, rates, yerr=reach, marker="o", markersize=4, capsize=2, elinewidth=1, label=_label(one, "calibration_error"), **style)
-        model = contenders[0]
-        counts.hist(model.scores, bins=np.linspace(0, 1, 2 * BINS + 1), color=BLUE, alpha=0.75)
+            axes.plot(means, rates, marker="o", markersize=4, label=f"{one.role}, error {one.metrics['calibration_error'].value:.3f}", **STYLES[one.role])
+            if one is model:
+                axes.errorbar(means, rates, yerr=reach, fmt="none", ecolor=BLUE, capsize=2, elinewidth=1.2)
+        counts.hist(model.scores, bins=2 * BINS, range=(0, 1), color=BLUE, alpha=0.75)
         axes.set(ylabel="Observed rate", ylim=(0, 1))
         counts.set(xlabel="Predicted probability", ylabel="Test rows", xlim=(0, 1))
         axes.legend(loc="upper left")
@@ -79,8 +82,8 @@ def calibration(labels: Floats, contenders: Sequence[Contender]) -> Plot:
             "Calibration",
             alt=f"Observed rate against predicted probability in {BINS} bins, with 95 % intervals, above a histogram of the probabilities. "
             f"{_areas(contenders, 'calibration_error')}.",
-            what="Among all rows given, say, 30 %, how many were positive? "
-            "One dot per bin of probability, bars show 95 % intervals, the histogram shows where the rows are.",
+            what="Among all rows given, say, 30 %, how many were positive? One dot per bin of probability, bars show the model's 95 % intervals, "
+            f"the histogram shows where its rows are. Bins with fewer than {_ENOUGH} rows are left out.",
             good="Dots on the dotted line: then a probability can be taken at its word. Above the line the model is too low, below it too high.",
         )
 
@@ -96,7 +99,7 @@ def learning(curves: Curves) -> Plot | None:
                 if points := curves[name].get(part):
                     axes.plot(*zip(*points, strict=True), color=color, linestyle=dashes, marker="o", markersize=4, label=part)
             axes.set(title=name.replace("_", " "), xlabel="Epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.legend()
         return finish(
             figure,
@@ -131,10 +134,10 @@ def _thinned(size: int, start: int = 0) -> NDArray[np.int64]:
 
 
 def _bins(labels: Floats, scores: Floats) -> tuple[Floats, Floats, Floats]:
-    """Mean probability, observed rate and its Wilson reach (below, above) [2, b] of every bin with rows."""
+    """Mean probability [b], observed rate [b] and its Wilson reach (below, above) [2, b] of every bin with enough rows."""
     binned = bin_of(scores)
     rows = np.bincount(binned, minlength=BINS)
-    used = np.flatnonzero(rows)
+    used = np.flatnonzero(rows >= _ENOUGH)
     hits, sums = np.bincount(binned, labels, BINS)[used], np.bincount(binned, scores, BINS)[used]
     found = [wilson(int(hit), int(count)) for hit, count in zip(hits, rows[used], strict=True)]
     reach = np.array([[one.value - one.low for one in found], [one.high - one.value for one in found]])

@@ -15,17 +15,18 @@ from jobs.steps.contenders import Contender
 from jobs.steps.importance import Importance
 from jobs.steps.metrics import Floats
 from jobs.steps.plots import BLUE, GREEN, GREY, INK, NARROW, ORANGE, RED, WIDE, Plot, canvas, finish
-from jobs.steps.slices import Month, Slice
+from jobs.steps.slices import ENOUGH, Month, Slice
 
 _FEATURES, _VALUES = 20, 20  # drawn at most: the tables and metrics.json have all
 _PART_COLORS = {"train": GREY, "validation": ORANGE, "test": BLUE}
 
 
 def confusion(labels: Floats, model: Contender) -> Plot:
+    """What happened against what the model says, in four counted boxes."""
     flagged = model.scores >= model.threshold
     counts = np.array([[np.count_nonzero((labels == real) & (flagged == said)) for said in (0, 1)] for real in (0, 1)])
     shares = counts / counts.sum(axis=1, keepdims=True)
-    with canvas() as (figure, [axes]):
+    with canvas(height=4.9) as (figure, [axes]):
         axes.grid(visible=False)
         for real in (0, 1):
             for said in (0, 1):
@@ -52,6 +53,7 @@ def confusion(labels: Floats, model: Contender) -> Plot:
 
 
 def importance(importances: Sequence[Importance]) -> Plot | None:
+    """The most important features; None when importance could not be measured."""
     if not importances:
         return None
     shown = importances[:_FEATURES]
@@ -99,6 +101,8 @@ def by_slice(slices: Sequence[Slice], model: Contender) -> Plot | None:
 
 
 def by_month(months: Sequence[Month]) -> Plot | None:
+    """Rate, probability and their difference over time; None when no month has enough rows."""
+    months = [one for one in months if one.rows >= ENOUGH]
     if not months:
         return None
     places = np.arange(len(months))
@@ -127,7 +131,8 @@ def by_month(months: Sequence[Month]) -> Plot | None:
             alt=f"Observed rate and mean predicted probability in {len(months)} months. "
             f"The largest gap is {worst.gap.value:+.3f} in {worst.month} ({worst.part}).",
             what="Does the world change over time, and does the model follow? "
-            "Above: what happened and what was predicted; below: the difference, zero is right.",
+            "Above: what happened and what was predicted; below: the difference, zero is right. "
+            f"Bars are 95 % intervals; months with fewer than {ENOUGH} rows are left out.",
             good="Diamonds on the dots in every shaded part. "
             "A gap in the test months alone means that those months differ from what the model has seen: retrain, or expect it.",
         )

@@ -82,10 +82,10 @@ def _slice(column: str, value: str, labels: Floats, scores: Floats, threshold: f
     return Slice(column=column, value=value, rows=rows, rate=wilson(positives, rows), mean=float(scores.mean()), metrics=found)
 
 
-def months_of(table: pa.Table, manifest: Manifest) -> NDArray[np.str_] | None:
-    """ "2013-12" for every row; None when the dataset has no time column."""
-    times = manifest.columns_of(Role.TIME)
-    return np.datetime_as_string(table[times[0].name].to_numpy().astype("datetime64[M]")) if times else None
+def months_of(table: pa.Table, manifest: Manifest) -> NDArray[np.str_]:
+    """The month of the time column for every row, as in "2013-12"."""
+    moments = table[manifest.columns_of(Role.TIME)[0].name].to_numpy()
+    return np.datetime_as_string(moments.astype("datetime64[M]"))
 
 
 def by_month(part: str, months: NDArray[np.str_], labels: Floats, scores: Floats) -> list[Month]:

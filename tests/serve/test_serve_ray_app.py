@@ -1,0 +1,205 @@
+"""The service on real Ray Serve, following a real MLflow registry: up, answer, swap under load, deploy, down."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import serve
+from tests.serve.conftest import ROW, Published
+
+pytestmark = pytest.mark.timeout(240)
+
+DESCRIBE = """
+import json, sys
+from ray import serve as ray_serve
+from serve import ray_app
+ray_app.join(sys.argv[1])
+print(json.dumps(ray_serve.get_app_handle(ray_app.APP).describe.remote().result(timeout_s=20)))
+"""
+
+
+@dataclass
+class Cluster:
+    """A Ray of its own, held by the same program that holds it in a local run."""
+
+    head: subprocess.Popen[bytes]
+    address: str
+    environment: dict[str, str]
+    port: int
+    ready: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ray_app(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.python("-m", "serve.ray_app", *arguments, "--ray-address", self.address)
+
+    def up(self, tracking_uri: str) -> subprocess.CompletedProcess[str]:
+        return self.ray_app("up", "--model", "parcels", "--tracking-uri", tracking_uri, "--port", str(self.port), "--ready", str(self.ready))
+
+    def python(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, *argv], env=self.environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@dataclass
+class Client:
+    """Posts rows from two threads until told to stop."""
+
+    url: str
+    answers: list[tuple[str, str, float]] = field(default_factory=list)  # version in the body, in the header, probability
+    failures: list[str] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        while not self.stopped.is_set():
+            try:
+                body, version = post(f"{self.url}/predict", ROW)
+                self.answers.append((body["model_version"], version, body["predictions"][0]["probability"]))
+            except OSError as error:
+                self.failures.append(str(error))
+
+    def __enter__(self) -> Client:
+        self._threads = [threading.Thread(target=self.run) for _ in range(2)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def registry(published: Published, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """MLflow's own client on a fresh store with both bundles registered; the alias points to version 1."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db")
+    client.create_registered_model("parcels")
+    for version in (1, 2):
+        made = client.create_model_version("parcels", published.uri(version))
+        client.set_model_version_tag("parcels", made.version, "seatrial.bundle", published.bundles[version - 1].fingerprint)
+    client.set_registered_model_alias("parcels", "champion", "1")
+    return client
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("ray")
+    environment = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+    with (folder / "ray.log").open("wb") as log:
+        head = subprocess.Popen([sys.executable, "-m", "jobs.steps.ray_head", "--ready", str(folder / "ray.json"), "--cpus", "2"], env=environment, stdout=log, stderr=log)
+    try:
+        wait_for(folder / "ray.json", head)
+        yield Cluster(head, json.loads((folder / "ray.json").read_bytes())["address"], environment, free_port(), folder / "serve.json")
+    finally:
+        head.send_signal(signal.SIGTERM)
+        head.wait(timeout=60)
+
+
+def test_up_answer_swap_deploy_down(cluster: Cluster, registry: Any, published: Published, tmp_path: Path) -> None:
+    before = descendants(cluster.head.pid)
+    started = cluster.up(registry._registry_uri)
+    assert started.returncode == 0, started.stderr
+    assert json.loads(cluster.ready.read_bytes())["url"] == cluster.url
+    wait_until_ready(cluster.url)
+
+    described = json.loads(cluster.python("-c", DESCRIBE, cluster.address).stdout)
+    assert (described["package"], described["engines"]) == (serve.__file__, [])
+
+    again = cluster.up(registry._registry_uri)  # the port is taken now, by ourselves
+    assert (again.returncode, f"port {cluster.port} cannot be used" in again.stderr) == (2, True)
+
+    with Client(cluster.url) as client:
+        wait(lambda: len(client.answers) > 50)
+        registry.set_registered_model_alias("parcels", "champion", "2")
+        assert deploy(cluster, published, tmp_path, version=2)["max_difference"] <= 1e-6
+        wait(lambda: len(client.answers) > 300)
+    assert client.failures == []
+    assert {body for body, _, _ in client.answers} == {"1", "2"}
+    assert len({(body, header, probability) for body, header, probability in client.answers}) == 2  # each version has one answer to this row
+
+    assert cluster.ray_app("down").returncode == 0
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(cluster.url, timeout=5)
+    wait(lambda: not any("Serve" in name or "Proxy" in name for name in descendants(cluster.head.pid)))
+    assert len(before) > 0  # the Ray itself lives on
+
+
+def test_a_ray_that_is_not_there_is_a_request_error(cluster: Cluster, tmp_path: Path) -> None:
+    wrong = cluster.python("-m", "serve.ray_app", "down")
+    assert (wrong.returncode, "no Ray to join" in wrong.stderr) == (2, True)
+
+
+def deploy(cluster: Cluster, published: Published, folder: Path, *, version: int) -> dict[str, Any]:
+    job = {"pipeline": "p", "run": "r", "step": "serve", "kind": "deploy", "inputs": ["dataset"], "fingerprint": "f"}
+    (folder / "job.json").write_text(json.dumps(job))
+    settings = {"SERVE_URL": cluster.url, "MODEL_NAME": "parcels", "MODEL_VERSION": str(version), "MODEL_URI": published.uri(version), "INPUT_DATASET": str(published.dataset)}
+    environment = os.environ | {f"SEATRIAL_{name}": value for name, value in settings.items()}
+    done = subprocess.run([sys.executable, "-m", "serve.deploy", "--job", str(folder / "job.json")], env=environment, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "outputs.json").read_bytes())["summary"]  # type: ignore[no-any-return]
+
+
+def post(url: str, body: Any) -> tuple[Any, str]:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer), answer.headers["x-seatrial-model-version"]
+
+
+def wait_until_ready(url: str) -> None:
+    def ready() -> bool:
+        try:
+            with urllib.request.urlopen(f"{url}/v2/health/ready", timeout=5):
+                return True
+        except urllib.error.HTTPError as error:
+            assert error.code == 503
+            return False
+
+    wait(ready)
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    wait(lambda: path.exists() or process.poll() is not None)
+    assert path.exists(), "Ray did not start"
+
+
+def wait(condition: Any, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def descendants(root: int) -> list[str]:
+    """Command lines of all processes below one, found through ``ps`` because Ray starts sessions of its own."""
+    rows = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout.splitlines()
+    table = {int(pid): (int(parent), args) for pid, parent, args in (row.split(None, 2) for row in rows)}
+    family = {root}
+    while more := {pid for pid, (parent, _) in table.items() if parent in family} - family:
+        family |= more
+    return [table[pid][1] for pid in family - {root}]
