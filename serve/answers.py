@@ -39,8 +39,7 @@ class Refused(Exception):
 
     @property
     def answer(self) -> Answer:
-        text = str(self).encode("utf-8", "replace").decode()  # a path may hold lone surrogates, which JSON text cannot
-        return json_answer({"error": text}, self.status, self.headers)
+        return json_answer({"error": str(self)}, self.status, self.headers)
 
 
 class Gone(Exception):

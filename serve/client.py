@@ -64,7 +64,7 @@ class Endpoint:
             if time.monotonic() > self._deadline:
                 said = answer.get("error") or self._problem() or f"version {version} answers"
                 what = f"version {self.version} of {self.name} did not answer within {self._timeout:.0f} s; the last word was: {said}"
-                raise RunError(what, where=self.url, hint="the replica's log, session_latest/logs/serve in Ray's folder, has more")
+                raise RunError(what, where=self.url, hint="the replica's log, below session_latest/logs in Ray's folder, has more")
             time.sleep(_PAUSE)
 
     def _problem(self) -> str:

@@ -50,7 +50,7 @@ $fields
 </table>
 <h2>Columns instead of rows: <code>POST /v2/models/$name/infer</code></h2>
 <p>The Open Inference Protocol, version 2: one tensor per field, shape <code>[n]</code>, datatype <code>FP64</code> for numbers
-and <code>BYTES</code> for texts. The answer's tensor is <code>probability</code>, <code>FP32 [n]</code>. Faster than rows for many of them.</p>
+and <code>BYTES</code> for texts. The answer's tensor is <code>probability</code>, <code>FP32 [n]</code>.</p>
 <h2>Every answer</h2>
 <p>carries the model version and the bundle's fingerprint, in the headers <code>x-seatrial-model-version</code> and <code>x-seatrial-bundle</code> too.
 A wrong request gets 4xx and <code>{"error": "..."}</code>; before a model is live, 503 with <code>Retry-After</code>.</p>

@@ -26,16 +26,19 @@ from typing import Any
 
 import ray
 from ray import serve as ray_serve
+from ray.exceptions import RayError
 
 import serve
 from jobs.contracts import storage
 from jobs.contracts.entrypoint import watch_lifeline
 from jobs.contracts.errors import EXIT_DONE, EXIT_INTERRUPTED, RunError, SeatrialError, SetupError
 from serve.asgi import Application, create_app
+from serve.slot import POLL_SECONDS, REMOTE_POLL_SECONDS
 
 HOST = "127.0.0.1"  # a laptop's service is the laptop's own
 APP = "seatrial"
-_LOGGING = {"enable_access_log": False}  # a line per request and process costs a tenth of the throughput
+_LOGGING = {"enable_access_log": False}  # it would be a line per request in the proxy and another in the replica
+_LOG_HINT = "the logs are in Ray's folder, session_latest/logs"
 LIVE_TIMEOUT = 60  # seconds until the deployed service must answer
 _RAY_OPTIONS = {"namespace": "seatrial", "include_dashboard": False, "log_to_driver": False, "logging_level": "WARNING"}
 
@@ -49,7 +52,8 @@ class ServingReplica:
     def __serve_build_asgi_app__(self) -> Application:
         from jobs.control.alias import resolve_alias
 
-        return create_app(self.name, partial(resolve_alias, self.tracking_uri, self.name, self.alias))
+        poll_seconds = REMOTE_POLL_SECONDS if self.tracking_uri.startswith("http") else POLL_SECONDS
+        return create_app(self.name, partial(resolve_alias, self.tracking_uri, self.name, self.alias), poll_seconds=poll_seconds)
 
     def describe(self) -> dict[str, Any]:
         """Whose code this process runs, and which of the heavy engines it has loaded (there should be none)."""
@@ -77,10 +81,13 @@ def up(model: str, tracking_uri: str, *, port: int, alias: str = "champion", rep
     """
     check_port(port)
     url = f"http://{HOST}:{port}"
-    ray_serve.start(http_options={"host": HOST, "port": port}, proxy_location="HeadOnly", logging_config=_LOGGING)
-    target = ray_serve.RunTarget(deployment(replicas).bind(model, tracking_uri, alias), name=APP, route_prefix="/", logging_config=_LOGGING)
-    # Serve's own wait looks once a second: the service is asked instead.
-    ray_serve.run_many([target], wait_for_applications_running=False, wait_for_ingress_deployment_creation=False)
+    try:
+        ray_serve.start(http_options={"host": HOST, "port": port}, proxy_location="HeadOnly", logging_config=_LOGGING)
+        target = ray_serve.RunTarget(deployment(replicas).bind(model, tracking_uri, alias), name=APP, route_prefix="/", logging_config=_LOGGING)
+        # Serve's own wait looks once a second: the service itself is asked instead.
+        ray_serve.run_many([target], wait_for_applications_running=False, wait_for_ingress_deployment_creation=False)
+    except (RayError, TimeoutError) as error:
+        raise RunError(f"Ray Serve did not start: {error}", where=url, hint=_LOG_HINT) from error
     wait_until_live(url)
     return url
 
@@ -105,26 +112,30 @@ def wait_until_live(url: str, timeout: float = LIVE_TIMEOUT) -> None:
         with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"{url}/v2/health/live", timeout=2):
             return
         time.sleep(0.05)
-    raise RunError(f"the service did not answer within {timeout:.0f} s", where=url, hint="Ray's log folder, session_latest/logs/serve, has the replica's log")
+    raise RunError(f"the service did not answer within {timeout:.0f} s", where=url, hint=_LOG_HINT)
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command line above."""
     arguments = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
     watch_lifeline()
     try:
-        return _up(arguments) if arguments.command == "up" else _down(arguments)
+        if arguments.command == "up":
+            check_port(arguments.port)  # before Ray is joined, which takes a second
+        elif not arguments.ray_address:
+            raise SetupError("no Ray to join", hint="give --ray-address or SEATRIAL_RAY_ADDRESS; a service that `up` started by itself ends with Ctrl-C")
+        join(arguments.ray_address)
+        signal.signal(signal.SIGTERM, _interrupt)  # after joining, because ray.init puts a handler there that aborts
+        _up(arguments) if arguments.command == "up" else down()
     except SeatrialError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    return EXIT_DONE
 
 
-def _up(arguments: argparse.Namespace) -> int:
-    check_port(arguments.port)  # before Ray is joined, which takes a second
-    join(arguments.ray_address)
+def _up(arguments: argparse.Namespace) -> None:
     url = up(arguments.model, arguments.tracking_uri, port=arguments.port, alias=arguments.alias, replicas=arguments.replicas)
     storage.write_bytes(arguments.ready, json.dumps({"url": url, "pid": os.getpid()}).encode())
     print(f"{arguments.model} is served at {url}", flush=True)
@@ -133,15 +144,6 @@ def _up(arguments: argparse.Namespace) -> int:
             threading.Event().wait()
         finally:
             down()
-    return EXIT_DONE
-
-
-def _down(arguments: argparse.Namespace) -> int:
-    if not arguments.ray_address:
-        raise SetupError("no Ray to join", hint="give --ray-address or SEATRIAL_RAY_ADDRESS; a service that `up` started by itself ends with Ctrl-C")
-    join(arguments.ray_address)
-    down()
-    return EXIT_DONE
 
 
 def join(address: str) -> None:
@@ -152,12 +154,23 @@ def join(address: str) -> None:
     host = address.rpartition(":")[0]
     # A Ray that keeps to the loopback is found only by a driver that names the same loopback address as its own.
     options = _RAY_OPTIONS | ({"_node_ip_address": host} if host.startswith("127.") else {})
+    if address:
+        _check_reachable(address)
     try:
         ray.init(address=address or "local", **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise SetupError(
             f"cannot join Ray: {error}", where=address or "local", hint="is it running, and are RAY_AUTH_MODE and RAY_AUTH_TOKEN those it was started with?"
         ) from error
+
+
+def _check_reachable(address: str) -> None:
+    """Say at once what Ray itself says after two minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise SetupError(f"no Ray answers: {error}", where=address, hint="is it still running?") from error
 
 
 def _parser() -> argparse.ArgumentParser:

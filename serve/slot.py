@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25  # reading the alias is one query of a local SQLite file
+REMOTE_POLL_SECONDS = 2.0  # over HTTP it is a few requests to the registry's server, from every replica
 RETRY_SECONDS = 5.0  # before a version that failed to load is tried again (its store may have been away)
 
 
@@ -52,10 +53,10 @@ class ModelSlot:
         try:
             wanted = self._resolver()
         except Exception as error:  # a registry that is away must not stop a model that is here
-            self._report(f"cannot read the registry: {error}")
+            self._report("cannot read the registry", error)
             return
         if wanted is None or self._is_live(wanted):
-            self._report("")  # an alias that went away leaves the last good version answering
+            self.problem = ""  # an alias that went away leaves the last good version answering
         elif not self._failed_lately(wanted):
             self._load(wanted)
 
@@ -65,9 +66,9 @@ class ModelSlot:
             self.live = LoadedModel(wanted)
         except Exception as error:  # whatever is wrong with the new version, the old one is fine
             self._failed = (wanted, time.monotonic())
-            self._report(f"version {wanted.version} does not load: {error}")
+            self._report(f"version {wanted.version} does not load", error)
         else:
-            self._report("")
+            self.problem = ""
             log.info("%s version %s is live after %.0f ms", self.name, wanted.version, 1e3 * (time.monotonic() - started))
 
     def _is_live(self, wanted: ModelVersion) -> bool:
@@ -77,9 +78,11 @@ class ModelSlot:
     def _failed_lately(self, wanted: ModelVersion) -> bool:
         return self._failed is not None and self._failed[0] == wanted and time.monotonic() - self._failed[1] < RETRY_SECONDS
 
-    def _report(self, problem: str) -> None:
-        if problem and problem != self.problem:  # once, not at every poll
-            log.warning("%s: %s%s", self.name, problem, f"; version {self.live.version} keeps answering" if self.live else "")
+    def _report(self, what: str, error: Exception) -> None:
+        """Clients are told what is wrong; where and why in detail is for the log."""
+        problem = f"{what}: {getattr(error, 'what', error)}"
+        if problem != self.problem:  # once, not at every poll
+            log.warning("%s: %s: %s%s", self.name, what, error, f"; version {self.live.version} keeps answering" if self.live else "")
         self.problem = problem
 
     def _follow(self) -> None:

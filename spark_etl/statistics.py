@@ -6,6 +6,8 @@ measured, this takes a tenth of the time of one Spark query with ``percentile`` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from jobs.contracts.dataset import Statistics
+from jobs.contracts import storage
+from jobs.contracts.dataset import FOLD, Column, DataFile, Role, Statistics
+from jobs.contracts.workload import Features, Output
 
 QUANTILES = ("0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99")
+_MEASURED = (Role.FEATURE, Role.LABEL, Role.WEIGHT)
 MOST_CATEGORIES = 10_000  # values kept per text column, the most frequent first; ties in order of value
+
+
+def of_columns(place: str, files: Sequence[DataFile], features: Features) -> tuple[Column, ...]:
+    """The manifest's columns: types from the files, statistics from the train part for features, label and weight."""
+    store, _ = storage.filesystem(place)
+    train = pads.dataset([storage.filesystem(storage.join(place, file.path))[1] for file in files if file.part == "train"], format="parquet", filesystem=store)
+    described = [*features.outputs, Output(FOLD, Role.FOLD, "", "k-fold number; all rows of one day share it")]
+    with ThreadPoolExecutor(max_workers=2) as pool:  # Arrow and numpy release the interpreter lock
+        found = pool.map(lambda output: of_column(train, output.name) if output.role in _MEASURED else None, described)
+        return tuple(
+            Column(name=output.name, type=str(train.schema.field(output.name).type), role=output.role, unit=output.unit, description=output.description, statistics=statistics)
+            for output, statistics in zip(described, found, strict=True)
+        )
 
 
 def of_column(part: pads.Dataset, name: str) -> Statistics:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -28,7 +27,9 @@ def running(identity: dict[str, Any]) -> int:
 
 
 def stop_session(pid: int, child: subprocess.Popen[bytes] | None = None, grace: float = GRACE) -> None:
-    """End a session leader and all it started: SIGTERM to its group, then SIGKILL to whatever is left of its tree.
+    """End a process and all it started: SIGTERM to itself alone, then SIGKILL to whatever is left of its tree.
+
+    Not to its whole group at once: a Ray whose parts all stop together waits long for each other.
 
     ``child``: the leader, where this process started it, so that its exit code is not lost to somebody else's wait.
     """
@@ -37,13 +38,12 @@ def stop_session(pid: int, child: subprocess.Popen[bytes] | None = None, grace: 
         family = [leader, *leader.children(recursive=True)]
     except psutil.Error:
         return
-    _signal_group(pid, signal.SIGTERM)
+    with suppress(psutil.Error):
+        leader.terminate()
     _wait(leader, child, grace)
     for process in family:
-        try:
+        with suppress(psutil.Error):
             process.kill()
-        except psutil.Error:
-            continue
     _wait(leader, child, grace)
     psutil.wait_procs(family[1:], timeout=grace)
 
@@ -52,11 +52,4 @@ def _wait(leader: psutil.Process, child: subprocess.Popen[bytes] | None, limit: 
     try:
         child.wait(limit) if child else leader.wait(limit)
     except (subprocess.TimeoutExpired, psutil.Error):
-        return
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
         return

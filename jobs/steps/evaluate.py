@@ -2,7 +2,7 @@
 
     inputs   dataset, bundle; baseline (another bundle, optional); champion (the current one; absent at first)
     params   gate: {metric: roc_auc, beats: [baseline, champion], margin: 0.0}
-             slices: [column, ...]    default: text features with few values
+             slices: [column, ...]    default: text features with few values; month and hour come from the time column
              bootstrap: 200           samples behind every interval
              seed: 0
     output   report: predictions.parquet, plots/*.png, report.html, metrics.json and, last, verdict.json
@@ -12,9 +12,11 @@ Runs on numpy and ONNX Runtime through the same scorer as serving; needs neither
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -37,8 +39,8 @@ from jobs.steps.metrics import Floats
 
 PREDICTIONS, REPORT, NUMBERS, VERDICT = "predictions.parquet", "report.html", "metrics.json", "verdict.json"
 PROBABILITY = "probability"
-TIMELINE_ROWS = 1_000_000  # per part; a larger part is sampled in whole batches for its months
-_BATCH = 16_384  # rows scored at a time
+TIMELINE_ROWS = 120_000  # per part; of a larger part every k-th batch is scored, spread evenly over its time
+_BATCH = 4_096  # rows scored at a time
 _THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -92,7 +94,7 @@ def measure(context: Context) -> tuple[Evaluation, pa.Table]:
         labels=labels,
         gate=params.gate,
         verdict=decide(params.gate, model, compared[1:], unfit=unfit),
-        slices=slices.by_value(test, columns, labels, model.scores, threshold=model.threshold, seed=params.seed),
+        slices=slices.by_value(test, manifest, columns, labels, model.scores, threshold=model.threshold, seed=params.seed),
         months=_timeline(uri, manifest, scorer, test, labels, model.scores),
         importances=importance.permute(scorer, test, labels, seed=params.seed),
         curves=learning_curves.read(bundle_uri),
@@ -103,10 +105,7 @@ def measure(context: Context) -> tuple[Evaluation, pa.Table]:
 
 def publish(evaluation: Evaluation, test: pa.Table, output: str) -> Product:
     """Write the report folder; ``verdict.json`` last, because its presence says that the rest is complete."""
-    try:
-        from jobs.steps import report
-    except ModuleNotFoundError as error:
-        raise missing_extra(error.name or "matplotlib", "report") from error
+    report = _report()
     plots = report.draw(evaluation)
     numbers, judgement = evaluation.numbers(), evaluation.judgement()
     storage.write_bytes(storage.join(output, PREDICTIONS), _predictions(evaluation, test))
@@ -116,6 +115,14 @@ def publish(evaluation: Evaluation, test: pa.Table, output: str) -> Product:
     storage.write_bytes(storage.join(output, NUMBERS), json.dumps(numbers, indent=1).encode())
     storage.write_bytes(storage.join(output, VERDICT), json.dumps(judgement, indent=1).encode())
     return Product(uri=output, fingerprint=fingerprint.of({"metrics": numbers, "verdict": judgement}))
+
+
+def _report() -> ModuleType:
+    """The report's module: matplotlib and Jinja are needed by nothing else here."""
+    try:
+        return importlib.import_module("jobs.steps.report")
+    except ModuleNotFoundError as error:
+        raise missing_extra(error.name or "matplotlib", "report") from error
 
 
 def _input(context: Context, name: str) -> str:

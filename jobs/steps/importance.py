@@ -17,7 +17,7 @@ from jobs.scoring.scorer import Scorer
 from jobs.steps import metrics
 from jobs.steps.metrics import Floats
 
-ROWS, REPEATS = 5_000, 3  # bounds the cost: features x REPEATS passes over at most ROWS rows
+ROWS, REPEATS = 3_000, 3  # bounds the cost: features x REPEATS passes over at most ROWS rows
 
 
 class Importance(BaseModel):

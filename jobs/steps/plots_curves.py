@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jobs.steps.contenders import CONSTANT, Contender
 from jobs.steps.learning_curves import Curves
 from jobs.steps.metrics import BINS, Floats, Ranking, bin_of
-from jobs.steps.plots import BLUE, GREY, NARROW, ORANGE, STYLES, WIDE, Plot, canvas, finish
+from jobs.steps.plots import BLUE, GREY, ORANGE, STYLES, Plot, canvas, finish
 from jobs.steps.slices import wilson
 
 _POINTS = 400  # of a curve: more than a screen shows, few enough for a small file
@@ -92,15 +92,16 @@ def learning(curves: Curves) -> Plot | None:
     """One panel per quantity; None when the training step left no curves."""
     if not curves:
         return None
-    names = sorted(curves, key=lambda name: (name != "loss", name))[:3]
-    with canvas(columns=len(names), width=NARROW if len(names) == 1 else WIDE, height=3.6) as (figure, panels):
+    names = sorted(curves, key=lambda name: (name != "loss", name))[:2]
+    with canvas(rows=len(names), height=1.0 + 2.4 * len(names), sharex=True) as (figure, panels):
         for axes, name in zip(panels, names, strict=True):
             for part, color, dashes in (("train", ORANGE, "--"), ("validation", BLUE, "-")):
                 if points := curves[name].get(part):
                     axes.plot(*zip(*points, strict=True), color=color, linestyle=dashes, marker="o", markersize=4, label=part)
-            axes.set(title=name.replace("_", " "), xlabel="Epoch")
+            axes.set(ylabel=name.replace("_", " "))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.legend()
+        panels[-1].set_xlabel("Epoch")
         return finish(
             figure,
             "learning",

@@ -17,7 +17,7 @@ from jobs.steps.metrics import Floats
 from jobs.steps.plots import BLUE, GREEN, GREY, INK, NARROW, ORANGE, RED, WIDE, Plot, canvas, finish
 from jobs.steps.slices import ENOUGH, Month, Slice
 
-_FEATURES, _VALUES = 20, 20  # drawn at most: the tables and metrics.json have all
+_FEATURES, _VALUES = 20, 24  # drawn at most: the tables and metrics.json have all
 _PART_COLORS = {"train": GREY, "validation": ORANGE, "test": BLUE}
 
 
@@ -65,7 +65,7 @@ def importance(importances: Sequence[Importance]) -> Plot | None:
         axes.set_yticks(places, [one.feature for one in shown])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
-        axes.set(xlabel="Fall of ROC AUC when the feature is shuffled (bar: mean, line: range)")
+        axes.set(xlabel="Fall of ROC AUC when shuffled: mean and range")
         best = ", ".join(f"{one.feature} {one.mean:.4f}" for one in shown[:5])
         return finish(
             figure,

@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 
 import ray
 
@@ -41,13 +42,22 @@ def main(argv: list[str] | None = None) -> int:
         end.wait()
     finally:
         ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
     return EXIT_DONE
 
 
 def end_on_signal(end: threading.Event) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end.set())
+
+
+def remove(folder: str) -> None:
+    """Remove Ray's files, if any."""
+    for _ in range(20):  # Ray's last processes may still write while they end
+        shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.exists(folder):
+            return
+        time.sleep(0.1)
 
 
 def start_ray(cpus: int, folder: str) -> str:

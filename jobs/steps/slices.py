@@ -23,6 +23,7 @@ FEW = 30  # a text feature with at most so many values is sliced without being a
 MOST = 40  # slices shown per column, the largest first
 ENOUGH = 30  # rows of each class below which no ranking metric is given: its interval would say nothing
 SAMPLES = 100  # bootstrap samples per slice
+FROM_TIME = {"month": "%Y-%m", "hour": "%H"}  # slices of the time column (UTC) that need no column of their own
 _Z = 1.959964  # 97.5 % quantile of the normal distribution
 
 
@@ -52,24 +53,35 @@ class Month(BaseModel):
 def choose_columns(manifest: Manifest, asked: Sequence[str] | None) -> list[str]:
     """``params.slices``, or the text features with few values.
 
-    Errors: SpecError for a column that the dataset has not.
+    Errors: SpecError for what is neither a column nor (with a time column) one of :data:`FROM_TIME`.
     """
     if asked is None:
         return [column.name for column in manifest.features if is_text(column) and column.statistics and 1 < len(column.statistics.categories) <= FEW]
     known = [column.name for column in manifest.columns]
+    known += [name for name in FROM_TIME if manifest.columns_of(Role.TIME) and name not in known]
     if unknown := [name for name in asked if name not in known]:
-        raise SpecError(f"no column {unknown[0]!r} in the dataset", where="params.slices", hint=f"its columns are {', '.join(known)}")
+        raise SpecError(f"no column {unknown[0]!r} in the dataset", where="params.slices", hint=f"choose among {', '.join(known)}")
     return list(asked)
 
 
-def by_value(test: pa.Table, columns: Sequence[str], labels: Floats, scores: Floats, *, threshold: float, seed: int = 0) -> list[Slice]:
-    """Slices of each column in turn, most rows first; numbers are sliced by value, so name columns with few."""
-    return [_slice(column, value, labels[rows], scores[rows], threshold, seed) for column in columns for value, rows in _groups(test[column])]
+def by_value(test: pa.Table, manifest: Manifest, columns: Sequence[str], labels: Floats, scores: Floats, *, threshold: float, seed: int = 0) -> list[Slice]:
+    """Slices of each column in turn, most rows first."""
+    groups = ((column, value, rows) for column in columns for value, rows in _groups(_texts(test, manifest, column)))
+    return [_slice(column, value, labels[rows], scores[rows], threshold, seed) for column, value, rows in groups]
 
 
-def _groups(column: pa.ChunkedArray) -> Iterable[tuple[str, NDArray[np.int64]]]:
-    encoded = pc.fill_null(column.cast(pa.string()), "(none)").combine_chunks().dictionary_encode()
-    codes, counts = encoded.indices.to_numpy(), np.bincount(encoded.indices.to_numpy())
+def _texts(test: pa.Table, manifest: Manifest, column: str) -> pa.ChunkedArray:
+    """What each row is called in its slice; a number with a fraction goes by its whole part."""
+    if column in FROM_TIME and column not in test.column_names:
+        return pc.strftime(test[manifest.columns_of(Role.TIME)[0].name], FROM_TIME[column])
+    values = test[column]
+    return (pc.floor(values).cast(pa.int64()) if pa.types.is_floating(values.type) else values).cast(pa.string())
+
+
+def _groups(texts: pa.ChunkedArray) -> Iterable[tuple[str, NDArray[np.int64]]]:
+    encoded = pc.fill_null(texts, "(none)").combine_chunks().dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    counts = np.bincount(codes)
     ordered, starts = np.argsort(codes, kind="stable"), np.append(0, np.cumsum(counts))
     for code in np.argsort(-counts, kind="stable")[:MOST]:
         yield encoded.dictionary[int(code)].as_py(), ordered[starts[code] : starts[code + 1]]
@@ -82,13 +94,12 @@ def _slice(column: str, value: str, labels: Floats, scores: Floats, threshold: f
     return Slice(column=column, value=value, rows=rows, rate=wilson(positives, rows), mean=float(scores.mean()), metrics=found)
 
 
-def months_of(table: pa.Table, manifest: Manifest) -> NDArray[np.str_]:
-    """The month of the time column for every row, as in "2013-12"."""
-    moments = table[manifest.columns_of(Role.TIME)[0].name].to_numpy()
-    return np.datetime_as_string(moments.astype("datetime64[M]"))
+def months_of(table: pa.Table, manifest: Manifest) -> NDArray[np.datetime64]:
+    """The month of the time column for every row, datetime64[M] [n]."""
+    return table[manifest.columns_of(Role.TIME)[0].name].to_numpy().astype("datetime64[M]")  # type: ignore[no-any-return]
 
 
-def by_month(part: str, months: NDArray[np.str_], labels: Floats, scores: Floats) -> list[Month]:
+def by_month(part: str, months: NDArray[np.datetime64], labels: Floats, scores: Floats) -> list[Month]:
     """Rate and calibration of one part, month by month."""
     return [_month(part, str(month), labels[months == month], scores[months == month]) for month in np.unique(months)]
 

@@ -42,7 +42,7 @@ PATHS = st.sampled_from(["/", "/docs", "/example", "/openapi.json", "/v2", "/v2/
 FAST = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # the application keeps no state between requests
 
 
-def check(app: Application, method: str, path: str, body: Any, headers: dict[str, str] | None = None) -> int:
+def check(app: Application, method: str, path: str, body: Any = b"", headers: dict[str, str] | None = None) -> int:
     reply = call(app, method, path, body, headers)
     assert reply.status < 500, reply.body
     assert "x-seatrial-bundle" in reply.headers
@@ -114,3 +114,9 @@ def test_of_a_name_given_twice_the_last_counts(app: Application) -> None:
 
 def test_a_nul_and_astral_characters_are_just_unknown_categories(app: Application) -> None:
     assert check(app, "POST", "/predict", [ROW | {"color": text} for text in ("\0", "\U0001d54a", "e\u0301")]) == 200
+
+
+def test_strange_names_and_lengths(app: Application) -> None:
+    assert check(app, "GET", "/v2/models/\udc80") == 404  # repr() writes a lone surrogate as an escape, so it fits into JSON
+    assert check(app, "GET", "/v2/models/parcels/versions/\udc80") == 404
+    assert check(app, "POST", "/predict", ROW, {"content-length": "9" * 5_000}) == 200  # int() refuses so many digits; the bytes that come are counted

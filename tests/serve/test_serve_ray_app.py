@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("ray")
     environment = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
     with (folder / "ray.log").open("wb") as log:
-        head = subprocess.Popen([sys.executable, "-m", "jobs.steps.ray_head", "--ready", str(folder / "ray.json"), "--cpus", "2"], env=environment, stdout=log, stderr=log)
+        head = subprocess.Popen(
+            [sys.executable, "-m", "jobs.steps.ray_head", "--ready", str(folder / "ray.json"), "--cpus", "2"], env=environment, stdout=log, stderr=log
+        )
     try:
         wait_for(folder / "ray.json", head)
         yield Cluster(head, json.loads((folder / "ray.json").read_bytes())["address"], environment, free_port(), folder / "serve.json")
@@ -116,7 +118,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def test_up_answer_swap_deploy_down(cluster: Cluster, registry: Any, published: Published, tmp_path: Path) -> None:
-    before = descendants(cluster.head.pid)
     started = cluster.up(registry._registry_uri)
     assert started.returncode == 0, started.stderr
     assert json.loads(cluster.ready.read_bytes())["url"] == cluster.url
@@ -140,21 +141,45 @@ def test_up_answer_swap_deploy_down(cluster: Cluster, registry: Any, published: 
     assert cluster.ray_app("down").returncode == 0
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(cluster.url, timeout=5)
-    wait(lambda: not any("Serve" in name or "Proxy" in name for name in descendants(cluster.head.pid)))
-    assert len(before) > 0  # the Ray itself lives on
+    wait(lambda: not any("Serve" in name or "Proxy" in name for name in descendants(cluster.head.pid).values()))
+    assert cluster.head.poll() is None  # the Ray itself lives on
 
 
-def test_a_ray_that_is_not_there_is_a_request_error(cluster: Cluster, tmp_path: Path) -> None:
-    wrong = cluster.python("-m", "serve.ray_app", "down")
-    assert (wrong.returncode, "no Ray to join" in wrong.stderr) == (2, True)
+@pytest.mark.parametrize(("address", "message"), [("", "no Ray to join"), ("127.0.1.1:1", "no Ray answers"), ("nonsense", "no Ray answers")])
+def test_a_ray_that_is_not_there_is_a_request_error(address: str, message: str) -> None:
+    wrong = subprocess.run([sys.executable, "-m", "serve.ray_app", "down", "--ray-address", address], capture_output=True, text=True, timeout=60, check=False)
+    assert (wrong.returncode, message in wrong.stderr) == (2, True), wrong.stderr
+
+
+def test_without_a_ray_to_join_it_holds_one_until_told_to_end(tmp_path: Path) -> None:
+    ready, port = tmp_path / "serve.json", free_port()
+    argv = ["-m", "serve.ray_app", "up", "--model", "parcels", "--tracking-uri", f"sqlite:///{tmp_path}/none.db", "--port", str(port), "--ready", str(ready)]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, *argv], stdout=log, stderr=log)
+    wait_for(ready, process)
+    assert json.loads(ready.read_bytes()) == {"url": f"http://127.0.0.1:{port}", "pid": process.pid}
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=10)
+    family = descendants(process.pid)
+    process.terminate()
+    assert process.wait(timeout=60) == 130
+    wait(lambda: not any(each in running() for each in family))
 
 
 def deploy(cluster: Cluster, published: Published, folder: Path, *, version: int) -> dict[str, Any]:
     job = {"pipeline": "p", "run": "r", "step": "serve", "kind": "deploy", "inputs": ["dataset"], "fingerprint": "f"}
     (folder / "job.json").write_text(json.dumps(job))
-    settings = {"SERVE_URL": cluster.url, "MODEL_NAME": "parcels", "MODEL_VERSION": str(version), "MODEL_URI": published.uri(version), "INPUT_DATASET": str(published.dataset)}
+    settings = {
+        "SERVE_URL": cluster.url,
+        "MODEL_NAME": "parcels",
+        "MODEL_VERSION": str(version),
+        "MODEL_URI": published.uri(version),
+        "INPUT_DATASET": str(published.dataset),
+    }
     environment = os.environ | {f"SEATRIAL_{name}": value for name, value in settings.items()}
-    done = subprocess.run([sys.executable, "-m", "serve.deploy", "--job", str(folder / "job.json")], env=environment, capture_output=True, text=True, timeout=90, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "serve.deploy", "--job", str(folder / "job.json")], env=environment, capture_output=True, text=True, timeout=90, check=False
+    )
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "outputs.json").read_bytes())["summary"]  # type: ignore[no-any-return]
 
@@ -182,7 +207,7 @@ def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
     assert path.exists(), "Ray did not start"
 
 
-def wait(condition: Any, seconds: float = 60) -> None:
+def wait(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true"
@@ -195,11 +220,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def descendants(root: int) -> list[str]:
-    """Command lines of all processes below one, found through ``ps`` because Ray starts sessions of its own."""
-    rows = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout.splitlines()
-    table = {int(pid): (int(parent), args) for pid, parent, args in (row.split(None, 2) for row in rows)}
-    family = {root}
+def running() -> dict[int, tuple[int, str]]:
+    """Process id to (parent's id, command line), zombies left out."""
+    rows = subprocess.run(["ps", "-eo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True).stdout.splitlines()
+    return {int(pid): (int(parent), args) for pid, parent, state, args in (row.split(None, 3) for row in rows) if state[0] != "Z"}
+
+
+def descendants(root: int) -> dict[int, str]:
+    """Process id to command line of everything below one process; by parents, because Ray starts sessions of its own."""
+    table, family = running(), {root}
     while more := {pid for pid, (parent, _) in table.items() if parent in family} - family:
         family |= more
-    return [table[pid][1] for pid in family - {root}]
+    return {pid: table[pid][1] for pid in family - {root}}

@@ -17,11 +17,10 @@ from jobs.contracts.errors import RequestError
 from jobs.contracts.workload import Features, Output, RandomSplit, TimeSplit
 
 from .dates import circle, days_since_holiday, days_to_holiday
-from .events import LATE, arrivals, departures, moments, overdue, previous_leg, together
-from .recent import DAY, EVER, FIVE_MINUTES, known_sums, mean
+from .events import HISTORY_TICK, LATE, TICK, arrivals, departures, moments, overdue, with_previous_leg
+from .recent import DAY, HOUR, known_sums, mean, under_way
 from .tables import TABLES
 
-HOUR = 3600
 STALE = 3  # hours after which an old weather report says nothing
 
 def _features(unit: str, **described: str) -> tuple[Output, ...]:
@@ -39,27 +38,25 @@ OUTPUTS = (
     *_features("min", scheduled_minutes="scheduled duration, gate to gate"),
     *_features("deg", dest_lat="destination's latitude", dest_lon="destination's longitude"),
     *_features("a", aircraft_age="years since manufacture"),
-    *_features("", seats="of the aircraft", aircraft_legs_today="earlier departures of the aircraft scheduled today"),
+    *_features("", seats="of the aircraft", aircraft_legs_24h="departures of the aircraft scheduled in the day before"),
     *_features("min", aircraft_gap="between the aircraft's previous scheduled departure and this one"),
     *_features("min", aircraft_departure_delay="of the previous leg, as far as known", aircraft_arrival_delay="of the previous leg, if known"),
     *_features("min", aircraft_slack="gap left after flying the previous leg there and back"),
     *_features("flights", origin_departures_1h="left this airport in the last hour", origin_overdue="past their time and not gone, this airport"),
-    *_features("min", origin_delay_1h="mean departure delay, last hour", origin_delay_3h="mean departure delay, last 3 hours"),
-    *_features("min", origin_overdue_minutes="waiting time of the overdue flights, summed"),
+    *_features("min", origin_delay_1h="mean departure delay, last hour", origin_overdue_minutes="waiting time of the overdue flights, summed"),
     *_features("1", origin_late_share_1h="departures over 15 minutes late, last hour"),
-    *_features("flights", origin_scheduled_1h="scheduled within half an hour of this one", origin_scheduled_2h="scheduled in the two hours before this one"),
+    *_features("flights", origin_scheduled_around="scheduled within half an hour of this one", origin_scheduled_before="scheduled in the two hours before this one"),
     *_features("min", carrier_delay_3h="mean departure delay, this carrier and airport, last 3 hours"),
     *_features("1", carrier_late_share_3h="departures over 15 minutes late, this carrier and airport, last 3 hours"),
-    *_features("min", carrier_arrival_delay_6h="mean arrival delay, this carrier and airport, last 6 hours"),
     *_features("flights", carrier_overdue="past their time and not gone, this carrier and airport"),
+    *_features("min", carrier_overdue_minutes="waiting time of the overdue flights, summed"),
     *_features("min", dest_delay_4h="mean departure delay to this destination, last 4 hours"),
     *_features("1", dest_late_share_4h="departures over 15 minutes late to this destination, last 4 hours"),
     *_features("min", dest_arrival_delay_6h="mean arrival delay at this destination, last 6 hours"),
-    *_features("flights", dest_overdue="past their time and not gone, to this destination"),
-    *_features("min", flight_mean_delay_28d="mean arrival delay of this flight number", route_mean_delay_28d="of this carrier on this route"),
-    *_features("1", flight_late_share_28d="late arrivals of this flight number", route_late_share_28d="of this carrier on this route"),
-    *_features("min", hour_mean_delay_14d="mean arrival delay of this airport's departures in this hour of the day"),
-    *_features("1", hour_late_share_14d="late arrivals of this airport's departures in this hour of the day"),
+    *_features("min", flight_arrival_delay_28d="mean of this flight number", route_arrival_delay_28d="mean of this carrier on this route"),
+    *_features("1", flight_arrival_late_share_28d="of this flight number", route_arrival_late_share_28d="of this carrier on this route"),
+    *_features("min", hour_arrival_delay_14d="mean of this airport's departures in this hour of the day"),
+    *_features("1", hour_arrival_late_share_14d="of this airport's departures in this hour of the day"),
     *_features("F", temp="at the origin, last known", dewp="dew point"),
     *_features("%", humid="relative humidity"),
     *_features("mph", wind_speed="wind", wind_gust="gusts; null without"),
@@ -83,24 +80,27 @@ def build(params: Mapping[str, Any]) -> Features:
 
 def transform(tables: Mapping[str, DataFrame], params: Mapping[str, Any]) -> DataFrame:
     """One row per scheduled flight with the columns of ``OUTPUTS``; ``late`` is null for cancelled and diverted flights."""
-    flights = moments(tables["flights"], tables["airports"]).withColumn("flight_id", _flight_id())
+    flights = moments(tables["flights"], tables["airports"])
     examples = (
-        flights.join(previous_leg(flights), "flight_id", "left")
-        .join(_origin_now(flights), ["origin", "asof_tick"], "left")
-        .join(_origin_load(flights), ["origin", "sched_tick"], "left")
-        .join(_carrier_now(flights), ["carrier", "origin", "asof_tick"], "left")
-        .join(_destination_now(flights), ["dest", "asof_tick"], "left")
-        .join(_history(flights, ["carrier", "flight"], "flight", 28), ["carrier", "flight", "asof_day"], "left")
-        .join(_history(flights, ["carrier", "origin", "dest"], "route", 28), ["carrier", "origin", "dest", "asof_day"], "left")
-        .join(_history(flights, ["origin", "hour"], "hour", 14), ["origin", "hour", "asof_day"], "left")
-        .join(_weather(tables["weather"]), [F.col("origin") == F.col("weather_origin"), F.floor(F.col("asof") / HOUR) == F.col("weather_hour")], "left")
+        with_previous_leg(flights)
+        .join(_departed(flights, ["origin"], "origin", hours=1), ["origin", "asof_tick"], "left")
+        .join(_overdue(flights, ["origin"], "origin"), ["origin", "asof_tick"], "left")
+        .join(_planned(flights), ["origin", "sched_tick"], "left")
+        .join(_departed(flights, ["carrier", "origin"], "carrier", hours=3), ["carrier", "origin", "asof_tick"], "left")
+        .join(_overdue(flights, ["carrier", "origin"], "carrier"), ["carrier", "origin", "asof_tick"], "left")
+        .join(_departed(flights, ["dest"], "dest", hours=4), ["dest", "asof_tick"], "left")
+        .join(_arrived(flights, ["dest"], "dest", "asof_tick", TICK, 6 * HOUR, "6h"), ["dest", "asof_tick"], "left")
+        .join(_arrived(flights, ["carrier", "flight"], "flight", "asof_week", HISTORY_TICK, 28 * DAY, "28d"), ["carrier", "flight", "asof_week"], "left")
+        .join(_arrived(flights, ["carrier", "origin", "dest"], "route", "asof_week", HISTORY_TICK, 28 * DAY, "28d"), ["carrier", "origin", "dest", "asof_week"], "left")
+        .join(_arrived(flights, ["origin", "hour"], "hour", "asof_day", DAY, 14 * DAY, "14d"), ["origin", "hour", "asof_day"], "left")
+        .join(_weather(tables["weather"]), ["origin", "asof_hour"], "left")
         .join(_planes(tables["planes"]), "tailnum", "left")
         .join(_places(tables["airports"]), "dest", "left")
-        .join(tables["airlines"].select("carrier", F.col("name").alias("airline")), "carrier", "left")
+        .join(_airlines(tables["airlines"]), "carrier", "left")
     )
     age = F.greatest(F.col("year") - F.col("built"), F.lit(0)).cast("double").alias("aircraft_age")
     label = (F.col("arr_delay") > LATE).cast("long").alias("late")
-    computed = examples.select("*", *_calendar(), age, label, F.timestamp_seconds("sched").alias("scheduled_departure"))
+    computed = examples.select("*", *_calendar(), _flight_id().alias("flight_id"), age, label, F.timestamp_seconds("sched").alias("scheduled_departure"))
     return computed.select(*(output.name for output in OUTPUTS))
 
 
@@ -109,83 +109,39 @@ def _flight_id() -> Column:
     return F.concat_ws("-", date, F.lpad(F.col("sched_dep_time").cast("string"), 4, "0"), "origin", "carrier", "flight")
 
 
-def _questions(flights: DataFrame, *columns: str) -> DataFrame:
-    return flights.select(*columns).distinct()
-
-
-def _origin_now(flights: DataFrame) -> DataFrame:
-    """Departures from this airport in the last hour and three hours, and flights overdue now."""
-    by = ["origin"]
-    totals = {
-        "n_1h": ("left_n", HOUR),
-        "minutes_1h": ("left_min", HOUR),
-        "late_1h": ("left_late", HOUR),
-        "n_3h": ("left_n", 3 * HOUR),
-        "minutes_3h": ("left_min", 3 * HOUR),
-        "due": ("due_n", EVER),
-        "since": ("due_since", EVER),
-    }
-    events = together(by, departures(flights, by), overdue(flights, by))
-    sums = known_sums(_questions(flights, *by, "asof_tick"), events, by=by, at="asof_tick", tick=FIVE_MINUTES, totals=totals)
-    waited = F.col("asof_tick") * (FIVE_MINUTES // 60) * F.col("due") - F.col("since")
+def _departed(flights: DataFrame, by: list[str], name: str, hours: int) -> DataFrame:
+    """Departures of the last hours: how many, their mean delay, the share that left late."""
+    span = hours * HOUR
+    sums = known_sums(departures(flights, by), by, "asof_tick", TICK, {"count": ("n", span), "minutes": ("minutes", span), "late": ("late", span)})
     return sums.select(
         *(*by, "asof_tick"),
-        F.col("n_1h").cast("double").alias("origin_departures_1h"),
-        mean("minutes_1h", "n_1h").alias("origin_delay_1h"),
-        mean("late_1h", "n_1h").alias("origin_late_share_1h"),
-        mean("minutes_3h", "n_3h").alias("origin_delay_3h"),
-        F.col("due").cast("double").alias("origin_overdue"),
-        waited.cast("double").alias("origin_overdue_minutes"),
+        F.col("count").cast("double").alias(f"{name}_departures_{hours}h"),
+        mean("minutes", "count").alias(f"{name}_delay_{hours}h"),
+        mean("late", "count").alias(f"{name}_late_share_{hours}h"),
     )
 
 
-def _origin_load(flights: DataFrame) -> DataFrame:
+def _arrived(flights: DataFrame, by: list[str], name: str, at: str, tick: int, span: int, label: str) -> DataFrame:
+    """Arrivals of a span: their mean delay and the share that came late."""
+    sums = known_sums(arrivals(flights, by), by, at, tick, {"count": ("n", span), "minutes": ("minutes", span), "late": ("late", span)})
+    return sums.select(*by, at, mean("minutes", "count").alias(f"{name}_arrival_delay_{label}"), mean("late", "count").alias(f"{name}_arrival_late_share_{label}"))
+
+
+def _overdue(flights: DataFrame, by: list[str], name: str) -> DataFrame:
+    """Flights overdue now and the minutes they have waited, summed; null when there are none."""
+    waiting = under_way(overdue(flights, by), by, "asof_tick", TICK)
+    return waiting.select(*by, "asof_tick", F.col("n").cast("double").alias(f"{name}_overdue"), F.col("waited").cast("double").alias(f"{name}_overdue_minutes"))
+
+
+def _planned(flights: DataFrame) -> DataFrame:
     """Departures scheduled from this airport around this one: half an hour either side, and the two hours before."""
     ticks = flights.groupBy("origin", "sched_tick").agg(F.count("*").alias("planned"))
     ordered = Window.partitionBy("origin").orderBy("sched_tick")
     return ticks.select(
         *("origin", "sched_tick"),
-        F.sum("planned").over(ordered.rangeBetween(-6, 6)).cast("double").alias("origin_scheduled_1h"),
-        F.sum("planned").over(ordered.rangeBetween(-24, 0)).cast("double").alias("origin_scheduled_2h"),
+        F.sum("planned").over(ordered.rangeBetween(-2, 2)).cast("double").alias("origin_scheduled_around"),
+        F.sum("planned").over(ordered.rangeBetween(-8, 0)).cast("double").alias("origin_scheduled_before"),
     )
-
-
-def _carrier_now(flights: DataFrame) -> DataFrame:
-    """This carrier at this airport: departures of the last three hours, arrivals of the last six, overdue now."""
-    return _now(flights, ["carrier", "origin"], "carrier", left_hours=3)
-
-
-def _destination_now(flights: DataFrame) -> DataFrame:
-    """Flights to this destination from every origin: departures of the last four hours, arrivals of the last six, overdue now."""
-    return _now(flights, ["dest"], "dest", left_hours=4)
-
-
-def _now(flights: DataFrame, by: list[str], name: str, left_hours: int) -> DataFrame:
-    left, come = left_hours * HOUR, 6 * HOUR
-    totals = {
-        "n_left": ("left_n", left),
-        "minutes_left": ("left_min", left),
-        "late_left": ("left_late", left),
-        "n_come": ("come_n", come),
-        "minutes_come": ("come_min", come),
-        "due": ("due_n", EVER),
-    }
-    events = together(by, departures(flights, by), arrivals(flights, by), overdue(flights, by))
-    sums = known_sums(_questions(flights, *by, "asof_tick"), events, by=by, at="asof_tick", tick=FIVE_MINUTES, totals=totals)
-    return sums.select(
-        *(*by, "asof_tick"),
-        mean("minutes_left", "n_left").alias(f"{name}_delay_{left_hours}h"),
-        mean("late_left", "n_left").alias(f"{name}_late_share_{left_hours}h"),
-        mean("minutes_come", "n_come").alias(f"{name}_arrival_delay_6h"),
-        F.col("due").cast("double").alias(f"{name}_overdue"),
-    )
-
-
-def _history(flights: DataFrame, by: list[str], name: str, days: int) -> DataFrame:
-    """Arrivals of the past ``days`` whole UTC days that ended before the as-of moment."""
-    totals = {"n": ("come_n", days * DAY), "minutes": ("come_min", days * DAY), "late_n": ("come_late", days * DAY)}
-    sums = known_sums(_questions(flights, *by, "asof_day"), arrivals(flights, by), by=by, at="asof_day", tick=DAY, totals=totals)
-    return sums.select(*by, "asof_day", mean("minutes", "n").alias(f"{name}_mean_delay_{days}d"), mean("late_n", "n").alias(f"{name}_late_share_{days}d"))
 
 
 def _weather(weather: DataFrame) -> DataFrame:
@@ -197,7 +153,7 @@ def _weather(weather: DataFrame) -> DataFrame:
     ordered = Window.partitionBy("origin").orderBy("hour_index")
     near = ordered.rangeBetween(-STALE, 0)
     reports = weather.withColumn("hour_index", hour).select(
-        F.col("origin").alias("weather_origin"),
+        "origin",
         (F.col("hour_index") + 1).alias("first"),
         (F.least(F.lead("hour_index").over(ordered), F.col("hour_index") + STALE)).alias("last"),
         *("temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib"),
@@ -205,7 +161,7 @@ def _weather(weather: DataFrame) -> DataFrame:
         F.max("precip").over(near).alias("precip_3h"),
         (F.col("pressure") - F.first("pressure").over(near)).alias("pressure_change_3h"),
     )
-    return reports.withColumn("weather_hour", F.explode(F.sequence("first", F.coalesce("last", F.col("first"))))).drop("first", "last")
+    return reports.withColumn("asof_hour", F.explode(F.sequence("first", F.coalesce("last", F.col("first"))))).drop("first", "last")
 
 
 def _planes(planes: DataFrame) -> DataFrame:
@@ -214,6 +170,10 @@ def _planes(planes: DataFrame) -> DataFrame:
 
 def _places(airports: DataFrame) -> DataFrame:
     return airports.select(F.col("faa").alias("dest"), F.col("lat").alias("dest_lat"), F.col("lon").alias("dest_lon"))
+
+
+def _airlines(airlines: DataFrame) -> DataFrame:
+    return airlines.select("carrier", F.col("name").alias("airline"))
 
 
 def _calendar() -> list[Column]:

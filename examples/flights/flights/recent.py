@@ -1,19 +1,19 @@
 """What was known when: sums over past events, as they stood at the moment each question is asked.
 
 Time is cut into ticks. An event counts from the first tick boundary at or after the second it became known; a
-question looks from the last boundary at or before its own second. So an event is seen only if it was known by then,
-and one window pass over distinct ticks serves every question: no join of questions with events.
+question looks from the last boundary at or before its own second. So a question sees an event only if it was known by
+then. Every event is copied to the ticks from which it is seen and the copies are added up: no sorting, no join of
+questions with events, and the work grows with the rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-FIVE_MINUTES, DAY = 300, 86_400  # ticks, in seconds
-EVER = None  # a span without a beginning
+HOUR, DAY = 3_600, 86_400  # seconds
 
 
 def tick_of_question(at: Column, tick: int) -> Column:
@@ -26,26 +26,34 @@ def tick_of_event(at: Column, tick: int) -> Column:
     return F.ceil(at / tick).cast("long")
 
 
-def known_sums(questions: DataFrame, events: DataFrame, *, by: Sequence[str], at: str, tick: int, totals: Mapping[str, tuple[str, int | None]]) -> DataFrame:
-    """Sums of the events' measures over the spans that end at each question.
+def known_sums(events: DataFrame, by: Sequence[str], at: str, tick: int, totals: Mapping[str, tuple[str, int]]) -> DataFrame:
+    """Sums of the events' measures over the spans that end at each tick.
 
-    ``questions`` has the columns ``by`` and ``at`` (a question's tick). ``events`` has ``by``, ``known_at`` (UTC epoch
-    seconds, null = never known) and measures of integer type, so that no sum depends on the order of its terms.
-    ``totals`` maps a new column to its measure and span in seconds. Returns one row per distinct question: ``by``,
-    ``at`` and the totals, 0 where nothing happened.
+    ``events`` has the columns ``by``, ``known_at`` (UTC epoch seconds, null = never known) and measures of integer
+    type, so that no sum depends on the order of its terms. ``totals`` maps a new column to its measure and its span
+    in seconds, a multiple of ``tick``. Returns ``by``, ``at`` (the question's tick) and the totals, one row for each
+    tick that sees an event.
     """
     measures = sorted({measure for measure, _ in totals.values()})
-    happened = events.where("known_at is not null").select(*by, tick_of_event(F.col("known_at"), tick).alias(at), F.lit(0).alias("asked"), *measures)
-    asked = questions.select(*by, at, F.lit(1).alias("asked"), *(F.lit(0).cast("long").alias(name) for name in measures))
-    points = happened.unionByName(asked).groupBy(*by, at).agg(F.max("asked").alias("asked"), *(F.sum(name).alias(name) for name in measures))
-    ordered = Window.partitionBy(*by).orderBy(at)
-    sums = [F.sum(measure).over(ordered.rangeBetween(_reach(span, tick), Window.currentRow)).alias(name) for name, (measure, span) in totals.items()]
-    return points.select(*by, at, "asked", *sums).where("asked = 1").drop("asked")
+    ages = max(span for _, span in totals.values()) // tick
+    happened = events.where("known_at is not null").withColumn("tick", tick_of_event(F.col("known_at"), tick))
+    per_tick = happened.groupBy(*by, "tick").agg(*(F.sum(name).alias(name) for name in measures))
+    seen = per_tick.withColumn("age", F.explode(F.array(*(F.lit(age) for age in range(ages)))))
+    sums = [F.sum(F.when(F.col("age") < span // tick, F.col(measure)).otherwise(0)).alias(name) for name, (measure, span) in totals.items()]
+    return seen.groupBy(*by, (F.col("tick") + F.col("age")).alias(at)).agg(*sums)
 
 
-def _reach(span: int | None, tick: int) -> int:
-    """How many ticks a span reaches back from the question's own tick, which is its first."""
-    return Window.unboundedPreceding if span is None else 1 - span // tick
+def under_way(spells: DataFrame, by: Sequence[str], at: str, tick: int) -> DataFrame:
+    """How many spells are under way at each tick, and for how long.
+
+    ``spells`` has ``by``, ``begin`` and ``end`` (UTC epoch seconds; the end is known when it happens). Returns ``by``,
+    ``at``, ``n`` and ``waited`` (the sum of their minutes so far), one row for each tick with a spell under way.
+    """
+    first, last = tick_of_event(F.col("begin"), tick), tick_of_event(F.col("end"), tick) - 1
+    long_enough = spells.withColumn("first", first).withColumn("last", last).where("last >= first")
+    ticks = long_enough.withColumn(at, F.explode(F.sequence("first", "last")))
+    waited = F.sum(F.col(at) * tick - F.col("begin")) / 60
+    return ticks.groupBy(*by, at).agg(F.count("*").alias("n"), waited.alias("waited"))
 
 
 def mean(total: str, count: str) -> Column:

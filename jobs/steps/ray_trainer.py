@@ -1,0 +1,101 @@
+"""Training on Ray Train: one process per worker, each running :func:`jobs.steps.training_run.run`.
+
+Ray starts the workers, joins them to one process group and starts them again when one is lost. What they continue from
+is their own business: the checkpoints in the step's folder, which outlive the workers, this driver and Ray itself.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import ray
+from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
+from ray.train.torch import TorchTrainer
+from ray.train.v2.api.exceptions import TrainingFailedError
+
+from jobs.contracts.errors import SeatrialError, StepFailed
+from jobs.contracts.job import Context, Job
+from jobs.steps import training_run
+from jobs.steps.ray_head import remove, start_ray
+from jobs.steps.settings import Settings
+
+_VARIABLES = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # Ray's 2 s would be added to every run's end and to every lost worker
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
+_STORAGE = "ray"  # Ray Train's own notes, below the step's folder
+
+
+def fit(context: Context) -> None:
+    """Train on the job's workers, in the Ray that the target names or else in one of our own.
+
+    Errors: what a worker raised, or StepFailed once the retries are used up.
+    """
+    settings = Settings.of(context)
+    for name, value in _VARIABLES.items():
+        os.environ.setdefault(name, value)
+    storage = context.folder / _STORAGE
+    shutil.rmtree(storage, ignore_errors=True)  # of an earlier try
+    least, most = settings.workers
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={"job": context.job.model_dump_json(), "folder": str(context.folder), "inputs": dict(context.inputs), "code": context.code},
+        scaling_config=ScalingConfig(num_workers=most if least == most else (least, most), use_gpu=settings.gpu > 0, resources_per_worker=_resources(settings)),
+        run_config=RunConfig(name=context.job.step, storage_path=str(storage), failure_config=FailureConfig(max_failures=context.job.retries)),
+    )
+    trainer._register_sigint_handler = lambda controller: None  # Ray's would swallow Ctrl-C; run_step's ends the step
+    with _joined(context.ray_address, settings):
+        try:
+            trainer.fit()
+        except TrainingFailedError as error:
+            raise _cause(error) from error
+    shutil.rmtree(storage, ignore_errors=True)
+
+
+def _worker(config: dict[str, Any]) -> None:
+    # Ray's worker processes know neither the step's environment nor its code.
+    context = Context(Job.model_validate_json(config["job"]), Path(config["folder"]), config["inputs"], {}, code=config["code"])
+    train_context = get_context()
+    training_run.run(context, train_context.get_world_rank(), train_context.get_world_size())
+
+
+def _resources(settings: Settings) -> dict[str, float]:
+    return {"CPU": settings.cpu, "GPU": settings.gpu} if settings.gpu else {"CPU": settings.cpu}
+
+
+@contextmanager
+def _joined(address: str, settings: Settings) -> Iterator[None]:
+    """Connected to the Ray at ``address``, or to one of our own that ends with us."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    folder = "" if address else mkdtemp(prefix="seatrial-ray-", dir="/tmp")  # short: Ray's socket paths must stay below 107 characters
+    try:
+        if address:
+            ray.init(address=address, namespace="seatrial", log_to_driver=True, logging_level="warning")
+        else:
+            start_ray(settings.workers[1] * settings.cpu, folder)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)  # Ray puts its own in place, which end the process on the spot
+        yield
+    finally:
+        ray.shutdown()
+        remove(folder)
+
+
+def _cause(error: TrainingFailedError) -> SeatrialError:
+    """The first worker's own sentence where it has one."""
+    failures = getattr(error, "worker_failures", {})
+    for failure in failures.values():
+        if isinstance(failure, SeatrialError):
+            return failure
+    first = next(iter(failures.values()), error)
+    return StepFailed(f"training failed: {type(first).__name__}: {first}", hint="run the same command again: it continues from the last checkpoint")

@@ -1,0 +1,203 @@
+"""The training loop of one worker: the same with and without other workers, and without Ray.
+
+Deterministic: initial weights follow from the seed, the order of rows and dropout from (seed, epoch, rank). So a run
+that resumes from a checkpoint ends with the weights, bit for bit on CPU, of one that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.parallel import DistributedDataParallel
+
+from jobs.contracts.errors import RunError
+from jobs.contracts.workload import Model
+from jobs.steps import checkpoints
+from jobs.steps.checkpoints import Progress
+from jobs.steps.device import Placement
+from jobs.steps.loader import Loader, Rows
+from jobs.steps.settings import Settings
+
+Report = Callable[..., None]  # Context.report: message, fraction=…, **metrics
+
+_EVALUATION_BATCH = 16_384  # rows; no gradients, so only memory limits it
+_BINS = 4096  # of the histogram that approximates ROC AUC across workers, to about 1e-4
+_REPORT_EVERY = 5.0  # seconds between signs of life inside an epoch
+_ONE_BUCKET = 1 << 10  # MB; these models are small: one exchange of gradients per step beats several
+_WARM_UP, _FINAL = 0.2, 0.01  # share of the steps with rising rate; last rate as a share of the highest
+
+
+@dataclass(frozen=True)
+class Worker:
+    """This process among the workers."""
+
+    rank: int
+    world: int
+    placement: Placement
+
+
+def train(model: Model, training: Loader, validation: Loader, settings: Settings, worker: Worker, report: Report) -> Progress:
+    """Train until the epochs or the patience end, from the newest checkpoint if there is one; rank 0 saves and reports.
+
+    Errors: RunError when the loss is no longer a number.
+    """
+    module = model.module.to(worker.placement.device)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=model.learning_rate, weight_decay=model.weight_decay, fused=True)
+    progress = _resume(module, optimizer, settings, report if worker.rank == 0 else _silent)
+    parallel = wrap(module, worker)
+    while not progress.stopped:
+        started = time.monotonic()
+        torch.manual_seed(_mix(settings.seed, progress.epoch, worker.rank))
+        steps = training.steps(settings.batch // worker.world)
+        batches = training.shuffled(settings.batch // worker.world, seed=settings.seed, epoch=progress.epoch)
+        rates = Rates(model.learning_rate, steps * settings.epochs, progress.epoch * steps)
+        within = _Within(report, progress.epoch, steps, settings.epochs) if worker.rank == 0 else None
+        loss = run_epoch(parallel, optimizer, batches, rates, worker.placement, within)
+        seconds = time.monotonic() - started
+        measured = evaluate(module, validation, worker)
+        if not math.isfinite(measured.loss):
+            raise RunError(
+                f"the validation loss became {measured.loss} in epoch {progress.epoch + 1}",
+                hint="lower the model's learning_rate, or look for absurd values in the features",
+            )
+        progress = progress.after_epoch(measured.loss, patience=model.patience, max_epochs=settings.epochs)
+        if worker.rank == 0:
+            rows = steps * settings.batch
+            _report_epoch(report, progress, settings.epochs, loss, measured, rows / seconds)
+            if progress.stopped or progress.epoch == progress.best_epoch or settings.every_epoch:
+                checkpoints.save(settings.checkpoints, progress, module, optimizer, keep=settings.keep)
+    return progress
+
+
+def wrap(module: nn.Module, worker: Worker) -> nn.Module:
+    """The module with gradients averaged over all workers."""
+    if worker.world == 1:
+        return module
+    # Buffers are constants fitted from the manifest, equal everywhere: broadcasting them at every step would be waste.
+    return DistributedDataParallel(module, broadcast_buffers=False, gradient_as_bucket_view=True, static_graph=True, bucket_cap_mb=_ONE_BUCKET)
+
+
+@dataclass
+class Rates:
+    """One-cycle learning rate (Smith and Topin 2018): up along a half cosine, then down; ``step`` counts over all epochs."""
+
+    highest: float
+    total: int
+    step: int = 0
+
+    def next(self) -> float:
+        share = self.step / self.total
+        self.step += 1
+        if share < _WARM_UP:
+            return self.highest * _between(0.04, 1.0, share / _WARM_UP)
+        return self.highest * _between(1.0, _FINAL, (share - _WARM_UP) / (1 - _WARM_UP))
+
+
+def run_epoch(
+    module: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[Rows], rates: Rates, placement: Placement, within: Callable[[], None] | None = None
+) -> float:
+    """One pass over ``batches``; the mean training loss of this worker. Reads no result from the device before the end."""
+    module.train()
+    losses: list[Tensor] = []
+    for rows in batches:
+        batch = (rows.pin() if placement.pinned else rows).to(placement.device, non_blocking=placement.non_blocking)
+        for group in optimizer.param_groups:
+            group["lr"] = rates.next()
+        with autocast(placement):
+            logits = module(batch.categorical, batch.numeric)
+        loss = binary_cross_entropy_with_logits(logits.float(), batch.labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+        if within:
+            within()
+    return float(torch.stack(losses).mean())
+
+
+@dataclass(frozen=True)
+class Measured:
+    loss: float
+    auc: float
+
+
+@torch.inference_mode()
+def evaluate(module: nn.Module, loader: Loader, worker: Worker) -> Measured:
+    """Mean loss, and ROC AUC from a histogram of scores per label, over all workers' rows: one exchange of fixed size."""
+    module.eval()
+    totals = torch.zeros(2 + 2 * _BINS, dtype=torch.float64, device=worker.placement.device)
+    for rows in loader.in_order(_EVALUATION_BATCH):
+        batch = rows.to(worker.placement.device, non_blocking=False)
+        with autocast(worker.placement):
+            logits = module(batch.categorical, batch.numeric).float()
+        totals[0] += binary_cross_entropy_with_logits(logits, batch.labels, reduction="sum")
+        totals[1] += len(rows)
+        bins = (torch.sigmoid(logits) * _BINS).long().clamp(0, _BINS - 1) + _BINS * batch.labels.long()
+        totals[2:] += torch.bincount(bins, minlength=2 * _BINS)
+    if worker.world > 1:
+        dist.all_reduce(totals)
+    negatives, positives = totals[2:].view(2, _BINS)
+    below = negatives.cumsum(0) - negatives
+    pairs = positives.sum() * negatives.sum()
+    return Measured(float(totals[0] / totals[1]), float((positives * (below + negatives / 2)).sum() / pairs) if pairs else 0.5)
+
+
+def autocast(placement: Placement) -> AbstractContextManager[object]:
+    return torch.autocast(placement.device, dtype=torch.bfloat16) if placement.amp else nullcontext()
+
+
+def _resume(module: nn.Module, optimizer: torch.optim.Optimizer, settings: Settings, report: Report) -> Progress:
+    checkpoint = checkpoints.newest(settings.checkpoints, settings.job)
+    if checkpoint is None:
+        return Progress(settings.job)
+    checkpoints.restore(checkpoint, module, optimizer)
+    report(f"resuming after epoch {checkpoint.progress.epoch}", fraction=checkpoint.progress.epoch / settings.epochs)
+    return checkpoint.progress
+
+
+def _report_epoch(report: Report, progress: Progress, max_epochs: int, loss: float, measured: Measured, rows_per_second: float) -> None:
+    message = f"epoch {progress.epoch}/{max_epochs}: validation loss {measured.loss:.4f}, ROC AUC {measured.auc:.4f}, {rows_per_second:,.0f} rows/s"
+    report(
+        message,
+        fraction=1.0 if progress.stopped else progress.epoch / max_epochs,
+        epoch=progress.epoch,
+        train_loss=loss,
+        validation_loss=measured.loss,
+        validation_auc=measured.auc,
+        rows_per_second=round(rows_per_second),
+    )
+
+
+class _Within:
+    """Says now and then how far an epoch is."""
+
+    def __init__(self, report: Report, epoch: int, steps: int, max_epochs: int) -> None:
+        self._report, self._epoch, self._steps, self._max_epochs = report, epoch, steps, max_epochs
+        self._step, self._next = 0, time.monotonic() + _REPORT_EVERY
+
+    def __call__(self) -> None:
+        self._step += 1
+        if time.monotonic() >= self._next:
+            self._next += _REPORT_EVERY
+            done = self._step / self._steps
+            self._report(f"epoch {self._epoch + 1}/{self._max_epochs}: {done:.0%}", fraction=(self._epoch + done) / self._max_epochs)
+
+
+def _between(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _mix(seed: int, epoch: int, rank: int) -> int:
+    return (seed * 1_000_003 + epoch) * 1_000_003 + rank
+
+
+def _silent(*args: object, **metrics: object) -> None:
+    pass

@@ -1,0 +1,61 @@
+"""One worker's part of a train step: build the model, open the data, run the loop."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import torch
+
+from jobs.contracts import dataset as datasets
+from jobs.contracts.dataset import Manifest, Role
+from jobs.contracts.errors import RequestError
+from jobs.contracts.job import Context
+from jobs.contracts.workload import Model, load_entry
+from jobs.scoring.encode import Encoder
+from jobs.steps.checkpoints import Progress
+from jobs.steps.device import place
+from jobs.steps.loader import Loader
+from jobs.steps.settings import Settings, only, workload_params
+from jobs.steps.training_loop import Worker, train
+
+
+def run(context: Context, rank: int = 0, world: int = 1) -> Progress:
+    """Train as worker ``rank`` of ``world``; the weights end up in the step's checkpoints."""
+    settings = Settings.of(context)
+    placement = place(settings.gpu, cuda=torch.cuda.is_available(), bfloat16=torch.cuda.is_available() and torch.cuda.is_bf16_supported())
+    torch.set_num_threads(settings.cpu)
+    uri = only(dict(context.inputs), "input")
+    manifest = datasets.load_manifest(uri)
+    model = build(context, manifest)
+    encoder = encoder_of(model)
+    training = Loader(uri, manifest, "train", encoder, rank=rank, world=world)
+    validation = Loader(uri, manifest, "validation", encoder, rank=rank, world=world, even=False)
+    model_settings = replace(settings, epochs=settings.epochs or model.max_epochs)
+    return train(model, training, validation, model_settings, Worker(rank, world, placement), context.report)
+
+
+def build(context: Context, manifest: Manifest) -> Model:
+    """The workload's model with the initial weights of the seed; its code becomes importable.
+
+    Errors: RequestError for an entry that does not return a model for this dataset.
+    """
+    if context.code and context.code not in sys.path:
+        sys.path.insert(0, context.code)
+    if manifest.columns_of(Role.WEIGHT):
+        raise RequestError(
+            "training does not use row weights yet", where=manifest.columns_of(Role.WEIGHT)[0].name, hint="give this column another role in the features"
+        )
+    torch.manual_seed(Settings.of(context).seed)
+    model = load_entry(context.job.entry)(manifest, workload_params(context.job))
+    if not isinstance(model, Model):
+        raise RequestError(f"the entry returned {type(model).__name__}", where=context.job.entry, hint="return a jobs.contracts.workload.Model")
+    if unknown := {*model.categorical, *model.numeric} - {column.name for column in manifest.features}:
+        raise RequestError(
+            f"the model wants {sorted(unknown)}, which are no features of this dataset", where=context.job.entry, hint="choose columns from the manifest"
+        )
+    return model
+
+
+def encoder_of(model: Model) -> Encoder:
+    return Encoder(model.categorical, model.numeric, model.vocabularies)

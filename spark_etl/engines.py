@@ -1,0 +1,109 @@
+"""The two engines behind one DataFrame API: Sail in this process (no JVM), and Apache Spark (a JVM, local or a cluster's).
+
+Both end with the ``with`` block. Everything listens on the loopback address only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from jobs.contracts.errors import SetupError, missing_extra
+
+SAIL, SPARK = "sail", "spark"
+JAVA = 17  # the oldest that Spark 4 runs on
+INSTALL_JAVA = "apt-get install openjdk-17-jre-headless (or use the engine sail, which needs no Java)"
+LOOPBACK = "127.0.0.1"
+ROW_GROUP = 65_536  # rows; what a training loader reads at once
+WRITE_OPTIONS = {SAIL: {"max_row_group_size": str(ROW_GROUP)}, SPARK: {"parquet.block.row.count.limit": str(ROW_GROUP)}}
+_SUBMITTED = "PYSPARK_GATEWAY_PORT"  # set by spark-submit, whose master and confs then hold
+
+
+@contextmanager
+def open_session(engine: str, *, cores: int, memory: str = "2g") -> Iterator[SparkSession]:
+    """A session of ``engine`` on ``cores`` cores; ``memory`` is the JVM's heap.
+
+    Errors: SetupError when the engine or Java is missing.
+    """
+    if engine == SAIL:
+        with _sail() as session:
+            yield session
+    elif engine == SPARK:
+        with _spark(cores, memory) as session:
+            yield session
+    else:
+        raise SetupError(f"no engine {engine!r}", where="engine", hint=f"use {SAIL} or {SPARK}")
+
+
+@contextmanager
+def _sail() -> Iterator[SparkSession]:
+    os.environ.setdefault("RUST_LOG", "error")  # read once, when the library is loaded
+    try:
+        from pysail.spark import SparkConnectServer
+    except ModuleNotFoundError as error:
+        raise missing_extra("pysail", "etl") from error
+    server = SparkConnectServer(LOOPBACK, 0)
+    server.start(background=True)
+    try:
+        _, port = server.listening_address
+        session = SparkSession.builder.remote(f"sc://{LOOPBACK}:{port}").create()
+        session.conf.set("spark.sql.session.timeZone", "UTC")
+        try:
+            yield session
+        finally:
+            session.stop()  # before the server: the client's own goodbye at exit would retry for minutes
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _spark(cores: int, memory: str) -> Iterator[SparkSession]:
+    check_java()
+    builder = SparkSession.builder.appName("seatrial-etl")
+    for name, value in _confs(cores).items():
+        builder = builder.config(name, value)
+    if _SUBMITTED not in os.environ:
+        builder = builder.master(f"local[{cores}]").config("spark.driver.memory", memory).config("spark.driver.bindAddress", LOOPBACK).config("spark.driver.host", LOOPBACK)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+def _confs(cores: int) -> dict[str, str]:
+    return {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(cores),  # one wave; adaptive execution splits what is skewed
+        "spark.sql.adaptive.enabled": "true",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # the default, INT96, is no type of Arrow's
+        "spark.sql.csv.parser.columnPruning.enabled": "false",  # a row with a field missing must fail whatever is read of it
+        "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+        "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+
+
+def check_java() -> str:
+    """The Java that Spark will use.
+
+    Errors: SetupError when there is none, or one too old, with the command that installs it.
+    """
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    if not java or not Path(java).exists():
+        raise SetupError(f"Spark needs Java {JAVA} and there is none", where=java or "PATH", hint=INSTALL_JAVA)
+    answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
+    found = re.search(r'version "(\d+)', answer)
+    if not found or int(found[1]) < JAVA:
+        raise SetupError(f"Spark needs Java {JAVA} and this is {found[1] if found else 'no Java'}", where=java, hint=INSTALL_JAVA)
+    return java

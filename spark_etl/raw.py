@@ -1,0 +1,100 @@
+"""Raw files: found, unpacked, hashed and their headers checked, before any engine reads them."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import zipfile
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from jobs.contracts import storage
+from jobs.contracts.errors import InputError
+from jobs.contracts.workload import Table
+
+_CHUNK = 1 << 20  # bytes copied at a time
+_HEADER = 1 << 16  # bytes; the first line must end within
+_RESUME = "get the file again: it looks like a download that was cut short"
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """One table's CSV, ready to be read by an engine."""
+
+    table: Table
+    source: str  # as it was found
+    path: str  # of the plain CSV
+    sha256: str  # of the source
+
+
+def prepare(folder: str, tables: Sequence[Table], workspace: str) -> dict[str, RawFile]:
+    """Check every table's file below ``folder``; archives are unpacked below ``workspace``, which every worker can read.
+
+    Errors: InputError for a file that is missing, broken or has another header.
+    """
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        files = pool.map(lambda table: _prepare(folder, table, workspace), tables)
+        return {file.table.name: file for file in files}
+
+
+def _prepare(folder: str, table: Table, workspace: str) -> RawFile:
+    source = storage.join(storage.resolve(folder), table.file)
+    if not storage.exists(source):
+        raise InputError(f"the table {table.name!r} has no file", where=source, hint="check the input's folder and its file names")
+    path = source
+    if source.endswith(".zip"):
+        path = storage.join(workspace, "unpacked", f"{table.name}.csv")
+        _unpack(source, path)
+    check_header(table, _first_line(path), source)
+    return RawFile(table, source, path, storage.sha256(source))
+
+
+def _unpack(source: str, target: str) -> None:
+    files, inner = storage.filesystem(source)
+    store, outer = storage.filesystem(target)
+    store.create_dir(outer.rpartition("/")[0], recursive=True)
+    try:
+        with files.open_input_file(inner) as stream, zipfile.ZipFile(stream) as archive:
+            names = [name for name in archive.namelist() if name.lower().endswith(".csv")]
+            if len(names) != 1:
+                raise InputError(f"the archive holds {len(names)} CSV files instead of one", where=source)
+            with archive.open(names[0]) as packed, store.open_output_stream(outer) as unpacked:
+                while chunk := packed.read(_CHUNK):
+                    unpacked.write(chunk)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise InputError(f"the archive is broken: {error}", where=source, hint=_RESUME) from error
+
+
+def _first_line(path: str) -> list[str]:
+    files, inner = storage.filesystem(path)
+    with files.open_input_file(inner) as stream:
+        text = stream.read(_HEADER).decode("utf-8-sig", errors="replace")
+    return next(csv.reader(io.StringIO(text)), [])
+
+
+def check_header(table: Table, found: Sequence[str], where: str) -> None:
+    """The header must name the declared columns in their order.
+
+    Errors: InputError that names the first difference and, for a missing column, the most similar one found.
+    """
+    wanted = list(table.columns)
+    if list(found) == wanted:
+        return
+    unknown = [name for name in found if name not in table.columns]
+    missing = next((name for name in wanted if name not in found), None)
+    if not found:
+        raise InputError(f"the table {table.name!r} is empty: it has no header", where=where, hint=_RESUME)
+    if missing is not None:
+        near = difflib.get_close_matches(missing, unknown, n=1, cutoff=0.4)
+        was_renamed = f"; was it renamed to {near[0]!r}?" if near else ""
+        raise InputError(f"the column {missing!r} is missing{was_renamed}", where=where, hint=f"the header must be {','.join(wanted)}")
+    problem = f"the column {unknown[0]!r} is not declared" if unknown else "the columns are in another order"
+    raise InputError(problem, where=where, hint=f"declare it in the table {table.name!r}, or make the header {','.join(wanted)}")
+
+
+def digests(files: dict[str, RawFile]) -> dict[str, str]:
+    """SHA-256 by file name, as the manifest records them."""
+    return {file.table.file: file.sha256 for file in files.values()}
