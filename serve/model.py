@@ -17,7 +17,7 @@ from serve.answers import Headers, Refused
 from serve.rows import RowReader
 
 if TYPE_CHECKING:
-    from jobs.control.alias import ModelVersion
+    from jobs.control.registry_reader import ModelVersion
 
 
 class LoadedModel:

@@ -50,7 +50,7 @@ class ServingReplica:
         self.name, self.tracking_uri, self.alias = name, tracking_uri, alias
 
     def __serve_build_asgi_app__(self) -> Application:
-        from jobs.control.alias import resolve_alias
+        from jobs.control.registry_reader import resolve_alias
 
         poll_seconds = REMOTE_POLL_SECONDS if self.tracking_uri.startswith("http") else POLL_SECONDS
         return create_app(self.name, partial(resolve_alias, self.tracking_uri, self.name, self.alias), poll_seconds=poll_seconds)

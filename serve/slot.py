@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from serve.model import LoadedModel
 
 if TYPE_CHECKING:
-    from jobs.control.alias import ModelVersion
+    from jobs.control.registry_reader import ModelVersion
 
     Resolver = Callable[[], ModelVersion | None]
 

@@ -187,4 +187,7 @@ def check_port_free(port: int) -> None:
 def _start_failed(log: Path, code: int) -> RunError | SetupError:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     kind = SetupError if code == SetupError.exit_code else RunError
-    return kind(lines[-1] if lines else f"ended with exit code {code}", where=str(log), hint="the log above has more")
+    told, hint = lines[-1] if lines else f"ended with exit code {code}", ""
+    if told.strip().startswith("next:") and len(lines) > 1:
+        told, hint = lines[-2], told.strip().removeprefix("next:").strip()
+    return kind(told, where=str(log), hint=hint or "this log has more")

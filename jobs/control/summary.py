@@ -43,7 +43,8 @@ def _print_metrics(summary: Mapping[str, Any], outputs: Mapping[str, Product]) -
     rows = [(metric, *(_interval(metrics[name].get(metric)) for name in names)) for metric in metrics.get("model", {})]
     click.echo()
     print_table(["test part (95 % interval)", *names], rows)
-    print_fields({"verdict": summary.get("verdict", ""), "report": summary.get("report") or outputs["report"].uri})
+    verdict = "champion" if summary.get("champion") else "challenger"
+    print_fields({"verdict": f"{verdict}: {' '.join(summary.get('reasons', ()))}", "report": summary.get("report") or outputs["report"].uri})
 
 
 def _interval(value: Mapping[str, float] | None) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from jobs.contracts.errors import SeatrialError, StepFailed
@@ -36,6 +37,18 @@ _VARIABLES = {
 _STORAGE = "ray"  # Ray Train's own notes, below the step's folder
 
 
+class Trainer(TorchTrainer):
+    """TorchTrainer that ends with the step's process, without Ray Train's own watchmen."""
+
+    def _create_default_callbacks(self) -> list[Any]:
+        # The cleaner is one more process that asks Ray's dashboard for the controller once a second, for ever if there is no
+        # dashboard. It is not needed: our controller dies with this driver, and Ray frees what an ended driver had reserved.
+        return [callback for callback in super()._create_default_callbacks() if not isinstance(callback, PlacementGroupCleanerCallback)]
+
+    def _register_sigint_handler(self, controller: object) -> None:
+        """Leave Ctrl-C to the step: Ray's handler would keep it."""
+
+
 def fit(context: Context) -> None:
     """Train on the job's workers, in the Ray that the target names or else in one of our own.
 
@@ -47,13 +60,12 @@ def fit(context: Context) -> None:
     storage = context.folder / _STORAGE
     shutil.rmtree(storage, ignore_errors=True)  # of an earlier try
     least, most = settings.workers
-    trainer = TorchTrainer(
+    trainer = Trainer(
         _worker,
         train_loop_config={"job": context.job.model_dump_json(), "folder": str(context.folder), "inputs": dict(context.inputs), "code": context.code},
         scaling_config=ScalingConfig(num_workers=most if least == most else (least, most), use_gpu=settings.gpu > 0, resources_per_worker=_resources(settings)),
         run_config=RunConfig(name=context.job.step, storage_path=str(storage), failure_config=FailureConfig(max_failures=context.job.retries)),
     )
-    trainer._register_sigint_handler = lambda controller: None  # Ray's would swallow Ctrl-C; run_step's ends the step
     with _joined(context.ray_address, settings):
         try:
             trainer.fit()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from jobs.contracts.bundle import Bundle
-from jobs.control.alias import ModelVersion
+from jobs.control.registry_reader import ModelVersion
 from serve.asgi import Application, create_app
 from tests import factories
 

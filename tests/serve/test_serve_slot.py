@@ -13,7 +13,7 @@ import pytest
 
 from jobs.contracts import bundle as bundles
 from jobs.contracts import storage
-from jobs.control.alias import ModelVersion
+from jobs.control.registry_reader import ModelVersion
 from serve import slot as slots
 from serve.slot import ModelSlot
 from tests.serve.conftest import Alias, Published

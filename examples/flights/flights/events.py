@@ -8,10 +8,11 @@ from pyspark.sql import functions as F
 from .recent import DAY, HOUR, tick_of_question
 
 NOTICE = 2 * 3600  # seconds between the prediction (the as-of moment) and the scheduled departure
-TICK, HISTORY_TICK = 900, 4 * DAY  # seconds: how finely the last hours and the last weeks are cut
+TICK, HISTORY_TICK = 1800, 4 * DAY  # seconds: how finely the last hours and the last weeks are cut
 LATE = 15.0  # minutes; more than this is late
 OVERDUE_FOR = 4 * 3600  # seconds that a flight which has not left is still waited for (most are cancelled by then)
 TARMAC = 6 * 3600  # seconds; taxiing is limited by law to 3 hours at either end
+MOST_LEGS = 4  # earlier departures of an aircraft that are counted
 DELAY_RANGE = (-30, 240)  # minutes; one stranded aircraft must not set an airport's mean
 
 
@@ -83,12 +84,11 @@ def with_previous_leg(flights: DataFrame) -> DataFrame:
 
     Only departures from the origins in the data are seen: usually it flew out and back in between.
     """
-    moment = F.col("sched") * 10_000 + F.col("flight")  # one number, because a range frame takes one
-    aircraft = Window.partitionBy("tailnum").orderBy("moment")
+    aircraft = Window.partitionBy("tailnum").orderBy("sched", "flight")
     before = ("sched", "departed", "arrived", "dep_min", "arr_min", "scheduled_minutes")
     lags = [F.lag(name).over(aircraft).alias(f"last_{name}") for name in before]
-    legs = F.count("*").over(aircraft.rangeBetween(-DAY * 10_000, -1)).cast("double")
-    known = flights.withColumn("moment", moment).select("*", *lags, legs.alias("aircraft_legs_24h"))
+    legs = sum((_counted(F.lag("sched", back).over(aircraft)) for back in range(1, MOST_LEGS + 1)), F.lit(0.0))
+    known = flights.select("*", *lags, legs.alias("aircraft_legs_24h"))
     gap = F.col("sched") - F.col("last_sched")
     recent = (gap <= DAY) & F.col("tailnum").isNotNull()
     waiting = (F.col("asof") - F.col("last_sched")) / 60  # it should have left by now and has not: late by at least this
@@ -102,3 +102,8 @@ def with_previous_leg(flights: DataFrame) -> DataFrame:
         F.when(recent, arrival.cast("double")).alias("aircraft_arrival_delay"),
         F.when(recent, gap / 60 - 2 * F.col("last_scheduled_minutes")).alias("aircraft_slack"),
     )
+
+
+def _counted(earlier: Column) -> Column:
+    """1 for a leg scheduled within the day before this one."""
+    return F.when(F.col("sched") - earlier <= DAY, 1.0).otherwise(0.0)

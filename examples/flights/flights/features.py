@@ -38,7 +38,7 @@ OUTPUTS = (
     *_features("min", scheduled_minutes="scheduled duration, gate to gate"),
     *_features("deg", dest_lat="destination's latitude", dest_lon="destination's longitude"),
     *_features("a", aircraft_age="years since manufacture"),
-    *_features("", seats="of the aircraft", aircraft_legs_24h="departures of the aircraft scheduled in the day before"),
+    *_features("", seats="of the aircraft", aircraft_legs_24h="departures of the aircraft scheduled in the day before, at most 4"),
     *_features("min", aircraft_gap="between the aircraft's previous scheduled departure and this one"),
     *_features("min", aircraft_departure_delay="of the previous leg, as far as known", aircraft_arrival_delay="of the previous leg, if known"),
     *_features("min", aircraft_slack="gap left after flying the previous leg there and back"),
@@ -139,8 +139,8 @@ def _planned(flights: DataFrame) -> DataFrame:
     ordered = Window.partitionBy("origin").orderBy("sched_tick")
     return ticks.select(
         *("origin", "sched_tick"),
-        F.sum("planned").over(ordered.rangeBetween(-2, 2)).cast("double").alias("origin_scheduled_around"),
-        F.sum("planned").over(ordered.rangeBetween(-8, 0)).cast("double").alias("origin_scheduled_before"),
+        F.sum("planned").over(ordered.rangeBetween(-1, 1)).cast("double").alias("origin_scheduled_around"),
+        F.sum("planned").over(ordered.rangeBetween(-4, 0)).cast("double").alias("origin_scheduled_before"),
     )
 
 

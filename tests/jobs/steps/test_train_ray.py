@@ -22,7 +22,7 @@ from tests import factories
 from tests.jobs.steps import training
 
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
-JOB = {"params": {"seed": 3, "batch": 16, "epochs_at_most": 8}, "resources": {"workers": 2}, "retries": 1}
+JOB = {"params": {"seed": 3, "batch": 64, "epochs_at_most": 8}, "resources": {"workers": 2}, "retries": 1}
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,0 @@
-from jobs.control.registry_reader import ModelVersion, resolve_alias  # temporary
