@@ -5,12 +5,13 @@ Both end with the ``with`` block. Everything listens on the loopback address onl
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -21,8 +22,9 @@ SAIL, SPARK = "sail", "spark"
 JAVA = 17  # the oldest that Spark 4 runs on
 INSTALL_JAVA = "apt-get install openjdk-17-jre-headless (or use the engine sail, which needs no Java)"
 LOOPBACK = "127.0.0.1"
-ROW_GROUP = 65_536  # rows; what a training loader reads at once
-WRITE_OPTIONS = {SAIL: {"max_row_group_size": str(ROW_GROUP)}, SPARK: {"parquet.block.row.count.limit": str(ROW_GROUP)}}
+ROW_GROUP = 65_536  # rows; what a training loader reads at once, and snappy, which costs a second less than zstd
+_SAIL = {"RUST_LOG": "error", "SAIL_EXECUTION__BATCH_SIZE": "32768"}  # rows a batch: a tenth less work than with the default, 8192
+WRITE_OPTIONS = {SAIL: {"compression": "snappy", "max_row_group_size": str(ROW_GROUP)}, SPARK: {"compression": "snappy", "parquet.block.row.count.limit": str(ROW_GROUP)}}
 _SUBMITTED = "PYSPARK_GATEWAY_PORT"  # set by spark-submit, whose master and confs then hold
 
 
@@ -33,7 +35,7 @@ def open_session(engine: str, *, cores: int, memory: str = "2g") -> Iterator[Spa
     Errors: SetupError when the engine or Java is missing.
     """
     if engine == SAIL:
-        with _sail() as session:
+        with _sail(cores) as session:
             yield session
     elif engine == SPARK:
         with _spark(cores, memory) as session:
@@ -43,8 +45,10 @@ def open_session(engine: str, *, cores: int, memory: str = "2g") -> Iterator[Spa
 
 
 @contextmanager
-def _sail() -> Iterator[SparkSession]:
-    os.environ.setdefault("RUST_LOG", "error")  # read once, when the library is loaded
+def _sail(cores: int) -> Iterator[SparkSession]:
+    for name, value in _SAIL.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("SAIL_EXECUTION__DEFAULT_PARALLELISM", str(cores))
     try:
         from pysail.spark import SparkConnectServer
     except ModuleNotFoundError as error:
@@ -58,7 +62,8 @@ def _sail() -> Iterator[SparkSession]:
         try:
             yield session
         finally:
-            session.stop()  # before the server: the client's own goodbye at exit would retry for minutes
+            with suppress(Exception):
+                session.stop()  # before the server: the client's own goodbye at exit would retry for minutes
     finally:
         server.stop()
 
@@ -73,10 +78,12 @@ def _spark(cores: int, memory: str) -> Iterator[SparkSession]:
         builder = builder.master(f"local[{cores}]").config("spark.driver.memory", memory).config("spark.driver.bindAddress", LOOPBACK).config("spark.driver.host", LOOPBACK)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it logs a traceback for every interrupted call
     try:
         yield session
     finally:
-        session.stop()
+        with suppress(Exception):  # an interrupted JVM may be gone already
+            session.stop()
 
 
 def _confs(cores: int) -> dict[str, str]:
@@ -84,10 +91,12 @@ def _confs(cores: int) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(cores),  # one wave; adaptive execution splits what is skewed
         "spark.sql.adaptive.enabled": "true",
+        "spark.sql.autoBroadcastJoinThreshold": "32MB",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # the default, INT96, is no type of Arrow's
         "spark.sql.csv.parser.columnPruning.enabled": "false",  # a row with a field missing must fail whatever is read of it
         "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
-        "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+        "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+        "spark.log.level": "ERROR",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }

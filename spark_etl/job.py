@@ -101,13 +101,14 @@ def _make(context: Context, features: Features, name: str, final: str) -> Manife
 
 
 def _stage(session: SparkSession, files: Mapping[str, raw.RawFile], place: str) -> tuple[dict[str, DataFrame], dict[str, int]]:
-    tables: dict[str, DataFrame] = {}
-    rejected: dict[str, int] = {}
-    for name, file in files.items():
-        with translated(f"reading the table {name!r}", file.source):
-            tables[name], reasons = staging.load(session, file, place)
-            rejected |= reasons
-    return tables, rejected
+    def load(file: raw.RawFile) -> tuple[DataFrame, dict[str, int]]:
+        with translated(f"reading the table {file.table.name!r}", file.source):
+            return staging.load(session, file, place)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:  # small tables are all waiting
+        loaded = dict(zip(files, pool.map(load, files.values()), strict=True))
+    rejected = {reason: rows for _, reasons in loaded.values() for reason, rows in reasons.items()}
+    return {name: frame for name, (frame, _) in loaded.items()}, rejected
 
 
 def _write(session: SparkSession, context: Context, features: Features, tables: Mapping[str, DataFrame], place: str) -> None:

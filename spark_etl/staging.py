@@ -30,13 +30,18 @@ def load(session: SparkSession, file: RawFile, workspace: str) -> tuple[DataFram
     table = file.table
     staged = storage.join(workspace, "staged", table.name)
     checked = _checked(session, file)
-    checked.drop("_order").write.mode("overwrite").parquet(staged)
+    checked.drop("_order").write.parquet(staged)
     if table.unique and _has_duplicates(staged):
         _without_duplicates(checked, table).write.mode("overwrite").parquet(staged)
-    rows = session.read.parquet(staged)
+    rows = session.read.schema(_schema(table)).parquet(staged)  # given, because finding it out costs Spark a job
     rejected = _quarantine(rows, table, staged, storage.join(workspace, "quarantine", table.name))
     valid = rows.where(F.col(REASON).isNull()) if rejected else rows
     return valid.select(*table.columns), rejected
+
+
+def _schema(table: Table) -> str:
+    columns = [f"`{name}` {kind}" for name, kind in table.columns.items()]
+    return ", ".join([*columns, f"{REASON} string", f"{RAW} array<string>", f"{IDENTITY} bigint"])
 
 
 def _checked(session: SparkSession, file: RawFile) -> DataFrame:

@@ -37,7 +37,7 @@ _VARIABLES = {
 _STORAGE = "ray"  # Ray Train's own notes, below the step's folder
 
 
-class Trainer(TorchTrainer):
+class Trainer(TorchTrainer):  # type: ignore[misc]
     """TorchTrainer that ends with the step's process, without Ray Train's own watchmen."""
 
     def _create_default_callbacks(self) -> list[Any]:

@@ -7,6 +7,7 @@ A module's buffers hold everything fitted (statistics of the train part alone). 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ class Standardise(nn.Module):
     def __init__(self, statistics: Sequence[Statistics]) -> None:
         super().__init__()
         self.low, self.high, self.fill, self.mean, self.scale = (_constant([fact[i] for fact in map(_scaling, statistics)]) for i in range(5))
-        self.register_buffer("nullable", torch.tensor([i for i, fact in enumerate(statistics) if fact.nulls], dtype=torch.int64))
+        self.nullable = _indexes([i for i, fact in enumerate(statistics) if fact.nulls])
         self.width = len(statistics) + len(self.nullable)
 
     def forward(self, numeric: Tensor) -> Tensor:
@@ -38,14 +39,35 @@ class Standardise(nn.Module):
         return torch.cat([scaled, null[:, self.nullable].to(scaled.dtype)], dim=1)
 
 
+class PiecewiseLinear(nn.Module):
+    """How far each number is through each interval between neighbouring quantiles of train: [n, N] to [n, intervals], 0 to 1.
+
+    A straight line per interval lets a small network bend where the data are, as trees do (Gorishniy et al. 2022,
+    arXiv:2203.05556). A null becomes the median.
+    """
+
+    def __init__(self, statistics: Sequence[Statistics]) -> None:
+        super().__init__()
+        levels = [sorted(set(fact.quantiles.values())) for fact in statistics]
+        intervals = [(column, low, high) for column, values in enumerate(levels) for low, high in pairwise(values)]
+        self.column = _indexes([column for column, _, _ in intervals])
+        self.start, self.slope = _constant([low for _, low, _ in intervals]), _constant([1 / (high - low) for _, low, high in intervals])
+        self.fill = _constant([fact.quantiles.get(MIDDLE, 0.0) for fact in statistics])
+        self.width = len(intervals)
+
+    def forward(self, numeric: Tensor) -> Tensor:
+        filled = torch.where(torch.isnan(numeric), self.fill, numeric)
+        return ((filled.index_select(1, self.column) - self.start) * self.slope).clamp(0, 1)
+
+
 class Embeddings(nn.Module):
     """All categories in one table, so that a batch needs one look-up: int [n, C] to float32 [n, C * width]."""
 
     def __init__(self, sizes: Sequence[int], width: int) -> None:
         super().__init__()
-        counts = torch.tensor([size + 1 for size in sizes], dtype=torch.int64)  # + 1: index 0 is "unknown or null"
-        self.register_buffer("first", torch.cumsum(counts, 0) - counts)
-        self.table = nn.Embedding(int(counts.sum()), width)
+        counts = [size + 1 for size in sizes]  # + 1: index 0 is "unknown or null"
+        self.first = _indexes([sum(counts[:column]) for column in range(len(counts))])
+        self.table = nn.Embedding(sum(counts), width)
         nn.init.normal_(self.table.weight, std=0.05)  # small: a value seen too seldom to learn stays near "no effect"
         self.width = len(sizes) * width
 
@@ -54,22 +76,24 @@ class Embeddings(nn.Module):
 
 
 class EmbeddingMLP(nn.Module):
-    """Embeddings and standardised numbers through fully connected layers to logits [n]."""
+    """Embeddings of the texts and encoded numbers through fully connected layers to logits [n]."""
 
     def __init__(
         self, sizes: Sequence[int], statistics: Sequence[Statistics], *, embedding: int = 8, hidden: Sequence[int] = (128, 64), dropout: float = 0.0
     ) -> None:
         super().__init__()
-        self.standardise, self.embeddings = Standardise(statistics), Embeddings(sizes, embedding)
-        layers: list[nn.Module] = []
-        width = self.standardise.width + self.embeddings.width
-        for size in hidden:
-            layers += [nn.Linear(width, size), nn.ReLU(), nn.Dropout(dropout)] if dropout else [nn.Linear(width, size), nn.ReLU()]
-            width = size
-        self.layers = nn.Sequential(*layers, nn.Linear(width, 1))
+        self.standardise, self.piecewise, self.embeddings = Standardise(statistics), PiecewiseLinear(statistics), Embeddings(sizes, embedding)
+        # Two halves of one layer: the numbers' half needs no gradient of its inputs, a third of its work.
+        self.numbers = nn.Linear(self.standardise.width + self.piecewise.width, hidden[0])
+        self.texts = nn.Linear(self.embeddings.width, hidden[0], bias=False)
+        layers: list[nn.Module] = [nn.ReLU()]
+        for width, following in pairwise([*hidden, 1]):
+            layers += [nn.Dropout(dropout), nn.Linear(width, following), nn.ReLU()]
+        self.layers = nn.Sequential(*layers[:-1])  # the last number is a logit
 
     def forward(self, categorical: Tensor, numeric: Tensor) -> Tensor:
-        return self.layers(torch.cat([self.embeddings(categorical), self.standardise(numeric)], dim=1)).squeeze(1)
+        numbers = torch.cat([self.standardise(numeric), self.piecewise(numeric)], dim=1)
+        return self.layers(self.numbers(numbers) + self.texts(self.embeddings(categorical))).squeeze(1)
 
 
 class Logistic(nn.Module):
@@ -132,3 +156,7 @@ def _scaling(fact: Statistics) -> tuple[float, float, float, float, float]:
 
 def _constant(values: Sequence[float]) -> nn.Buffer:
     return nn.Buffer(torch.tensor(values, dtype=torch.float32))
+
+
+def _indexes(values: Sequence[int]) -> nn.Buffer:
+    return nn.Buffer(torch.tensor(values, dtype=torch.int64))

@@ -81,8 +81,8 @@ def wrap(module: nn.Module, worker: Worker) -> nn.Module:
     """The module with gradients averaged over all workers."""
     if worker.world == 1:
         return module
-    # Buffers are constants fitted from the manifest, equal everywhere: broadcasting them at every step would be waste.
-    return DistributedDataParallel(module, broadcast_buffers=False, gradient_as_bucket_view=True, static_graph=True, bucket_cap_mb=_ONE_BUCKET)
+    # Buffers are constants fitted from the manifest, equal everywhere: sending them at every step would be waste.
+    return DistributedDataParallel(module, forward_sync_buffers=False, gradient_as_bucket_view=True, static_graph=True, bucket_cap_mb=_ONE_BUCKET)
 
 
 @dataclass

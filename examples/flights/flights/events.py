@@ -16,25 +16,13 @@ MOST_LEGS = 4  # earlier departures of an aircraft that are counted
 DELAY_RANGE = (-30, 240)  # minutes; one stranded aircraft must not set an airport's mean
 
 
-def moments(flights: DataFrame, airports: DataFrame) -> DataFrame:
-    """Add UTC epoch seconds ``sched``, ``asof``, ``departed``, ``arrived`` and what follows from them.
-
-    ``arrived`` is never before the real arrival. The clocks at both ends give the elapsed time modulo a day; an
-    airport that keeps no daylight saving may be an hour off, so it gets an hour more. Where the destination's time
-    zone is unknown, air time and the longest legal taxi times bound it.
-    """
-    zone = airports.select("faa", F.col("tz").alias("zone"), F.when(F.col("dst") == "A", 0).otherwise(3600).alias("margin"))
-    start = zone.select(F.col("faa").alias("origin"), F.col("zone").alias("origin_zone"))
-    end = zone.select(F.col("faa").alias("dest"), F.col("zone").alias("dest_zone"), "margin")
-    sched = F.unix_seconds("time_hour") + F.col("minute") * 60
-    departed = F.col("sched") + F.col("dep_delay").cast("long") * 60
-    flown = F.coalesce(_between("dep_time", "arr_time") * 60 + F.col("margin"), F.col("air_time") * 60 + TARMAC).cast("long")
-    timed = flights.join(start, "origin", "left").join(end, "dest", "left").withColumn("sched", sched).withColumn("asof", F.col("sched") - NOTICE)
-    return timed.withColumn("departed", departed).select(
-        *("year", "month", "day", "hour", "minute", "sched_dep_time", "carrier", "flight", "tailnum", "origin", "dest", "distance"),
-        *("sched", "asof", "departed", "dep_delay", "arr_delay"),
-        F.when(F.col("arr_delay").isNotNull(), departed + flown).alias("arrived"),
-        _between("sched_dep_time", "sched_arr_time").cast("double").alias("scheduled_minutes"),
+def scheduled(flights: DataFrame) -> DataFrame:
+    """Add UTC epoch seconds ``sched``, ``asof`` and ``departed``, and the ticks of the question that each flight asks."""
+    timed = flights.withColumn("sched", F.unix_seconds("time_hour") + F.col("minute") * 60).withColumn("asof", F.col("sched") - NOTICE)
+    return timed.select(
+        *("year", "month", "day", "hour", "minute", "dep_time", "sched_dep_time", "arr_time", "sched_arr_time", "air_time"),
+        *("carrier", "flight", "tailnum", "origin", "dest", "distance", "sched", "asof", "dep_delay", "arr_delay"),
+        (F.col("sched") + F.col("dep_delay").cast("long") * 60).alias("departed"),
         _clipped("dep_delay").alias("dep_min"),
         _clipped("arr_delay").alias("arr_min"),
         tick_of_question(F.col("asof"), TICK).alias("asof_tick"),
@@ -43,6 +31,23 @@ def moments(flights: DataFrame, airports: DataFrame) -> DataFrame:
         tick_of_question(F.col("asof"), DAY).alias("asof_day"),
         tick_of_question(F.col("asof"), HISTORY_TICK).alias("asof_week"),
     )
+
+
+def with_arrival(flights: DataFrame, airports: DataFrame) -> DataFrame:
+    """Add ``arrived`` (UTC epoch seconds, never before the real arrival), ``scheduled_minutes`` and the destination's place.
+
+    The clocks at both ends give the elapsed time modulo a day; an airport that keeps no daylight saving may be an
+    hour off, so it gets an hour more. Where the destination's time zone is unknown, air time and the longest legal
+    taxi times bound it.
+    """
+    start = airports.select(F.col("faa").alias("origin"), F.col("tz").alias("origin_zone"))
+    margin = F.when(F.col("dst") == "A", 0).otherwise(3600).alias("margin")
+    end = airports.select(F.col("faa").alias("dest"), F.col("tz").alias("dest_zone"), margin, F.col("lat").alias("dest_lat"), F.col("lon").alias("dest_lon"))
+    flown = F.coalesce(_between("dep_time", "arr_time") * 60 + F.col("margin"), F.col("air_time") * 60 + TARMAC).cast("long")
+    arrived = F.when(F.col("arr_delay").isNotNull(), F.col("departed") + flown).alias("arrived")
+    minutes = _between("sched_dep_time", "sched_arr_time").cast("double").alias("scheduled_minutes")
+    placed = flights.join(start, "origin", "left").join(end, "dest", "left")
+    return placed.select(*flights.columns, "dest_lat", "dest_lon", arrived, minutes)
 
 
 def _minutes(hhmm: str) -> Column:

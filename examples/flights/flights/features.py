@@ -17,8 +17,8 @@ from jobs.contracts.errors import RequestError
 from jobs.contracts.workload import Features, Output, RandomSplit, TimeSplit
 
 from .dates import circle, days_since_holiday, days_to_holiday
-from .events import HISTORY_TICK, LATE, TICK, arrivals, departures, moments, overdue, with_previous_leg
-from .recent import DAY, HOUR, known_sums, mean, under_way
+from .events import HISTORY_TICK, LATE, TICK, arrivals, departures, overdue, scheduled, with_arrival, with_previous_leg
+from .recent import DAY, HOUR, known_sums, mean, together, under_way
 from .tables import TABLES
 
 STALE = 3  # hours after which an old weather report says nothing
@@ -45,7 +45,7 @@ OUTPUTS = (
     *_features("flights", origin_departures_1h="left this airport in the last hour", origin_overdue="past their time and not gone, this airport"),
     *_features("min", origin_delay_1h="mean departure delay, last hour", origin_overdue_minutes="waiting time of the overdue flights, summed"),
     *_features("1", origin_late_share_1h="departures over 15 minutes late, last hour"),
-    *_features("flights", origin_scheduled_around="scheduled within half an hour of this one", origin_scheduled_before="scheduled in the two hours before this one"),
+    *_features("flights", origin_scheduled_around="scheduled in the half hours before, with and after this one", origin_scheduled_before="scheduled in the two hours before this one"),
     *_features("min", carrier_delay_3h="mean departure delay, this carrier and airport, last 3 hours"),
     *_features("1", carrier_late_share_3h="departures over 15 minutes late, this carrier and airport, last 3 hours"),
     *_features("flights", carrier_overdue="past their time and not gone, this carrier and airport"),
@@ -80,22 +80,20 @@ def build(params: Mapping[str, Any]) -> Features:
 
 def transform(tables: Mapping[str, DataFrame], params: Mapping[str, Any]) -> DataFrame:
     """One row per scheduled flight with the columns of ``OUTPUTS``; ``late`` is null for cancelled and diverted flights."""
-    flights = moments(tables["flights"], tables["airports"])
+    planned = scheduled(tables["flights"])
+    flown = with_arrival(planned, tables["airports"])
     examples = (
-        with_previous_leg(flights)
-        .join(_departed(flights, ["origin"], "origin", hours=1), ["origin", "asof_tick"], "left")
-        .join(_overdue(flights, ["origin"], "origin"), ["origin", "asof_tick"], "left")
-        .join(_planned(flights), ["origin", "sched_tick"], "left")
-        .join(_departed(flights, ["carrier", "origin"], "carrier", hours=3), ["carrier", "origin", "asof_tick"], "left")
-        .join(_overdue(flights, ["carrier", "origin"], "carrier"), ["carrier", "origin", "asof_tick"], "left")
-        .join(_departed(flights, ["dest"], "dest", hours=4), ["dest", "asof_tick"], "left")
-        .join(_arrived(flights, ["dest"], "dest", "asof_tick", TICK, 6 * HOUR, "6h"), ["dest", "asof_tick"], "left")
-        .join(_arrived(flights, ["carrier", "flight"], "flight", "asof_week", HISTORY_TICK, 28 * DAY, "28d"), ["carrier", "flight", "asof_week"], "left")
-        .join(_arrived(flights, ["carrier", "origin", "dest"], "route", "asof_week", HISTORY_TICK, 28 * DAY, "28d"), ["carrier", "origin", "dest", "asof_week"], "left")
-        .join(_arrived(flights, ["origin", "hour"], "hour", "asof_day", DAY, 14 * DAY, "14d"), ["origin", "hour", "asof_day"], "left")
+        with_previous_leg(flown)
+        .join(_around(planned), ["origin", "sched_tick"], "left")
+        .join(_now(planned, ["origin"], "origin", hours=1), ["origin", "asof_tick"], "left")
+        .join(_now(planned, ["carrier", "origin"], "carrier", hours=3), ["carrier", "origin", "asof_tick"], "left")
+        .join(_now(planned, ["dest"], "dest", hours=4), ["dest", "asof_tick"], "left")
+        .join(_arrived(flown, ["dest"], "dest", "asof_tick", TICK, hours=6), ["dest", "asof_tick"], "left")
+        .join(_arrived(flown, ["carrier", "flight"], "flight", "asof_week", HISTORY_TICK, hours=28 * 24), ["carrier", "flight", "asof_week"], "left")
+        .join(_arrived(flown, ["carrier", "origin", "dest"], "route", "asof_week", HISTORY_TICK, hours=28 * 24), ["carrier", "origin", "dest", "asof_week"], "left")
+        .join(_arrived(flown, ["origin", "hour"], "hour", "asof_day", DAY, hours=14 * 24), ["origin", "hour", "asof_day"], "left")
         .join(_weather(tables["weather"]), ["origin", "asof_hour"], "left")
         .join(_planes(tables["planes"]), "tailnum", "left")
-        .join(_places(tables["airports"]), "dest", "left")
         .join(_airlines(tables["airlines"]), "carrier", "left")
     )
     age = F.greatest(F.col("year") - F.col("built"), F.lit(0)).cast("double").alias("aircraft_age")
@@ -109,32 +107,35 @@ def _flight_id() -> Column:
     return F.concat_ws("-", date, F.lpad(F.col("sched_dep_time").cast("string"), 4, "0"), "origin", "carrier", "flight")
 
 
-def _departed(flights: DataFrame, by: list[str], name: str, hours: int) -> DataFrame:
-    """Departures of the last hours: how many, their mean delay, the share that left late."""
+def _now(flights: DataFrame, by: list[str], name: str, hours: int) -> DataFrame:
+    """Departures of the last hours (how many, their mean delay, the share that left late) and flights overdue now."""
     span = hours * HOUR
-    sums = known_sums(departures(flights, by), by, "asof_tick", TICK, {"count": ("n", span), "minutes": ("minutes", span), "late": ("late", span)})
-    return sums.select(
-        *(*by, "asof_tick"),
+    left = known_sums(departures(flights, by), by, "asof_tick", TICK, {"count": ("n", span), "minutes": ("minutes", span), "late": ("late", span)})
+    due = under_way(overdue(flights, by), by, "asof_tick", TICK)
+    keys = [*by, "asof_tick"]
+    both = together(keys, left, due).groupBy(*keys).agg(*(F.sum(total).alias(total) for total in _TOTALS))
+    return both.select(
+        *keys,
         F.col("count").cast("double").alias(f"{name}_departures_{hours}h"),
         mean("minutes", "count").alias(f"{name}_delay_{hours}h"),
         mean("late", "count").alias(f"{name}_late_share_{hours}h"),
+        F.col("waiting").cast("double").alias(f"{name}_overdue"),
+        F.col("waited").cast("double").alias(f"{name}_overdue_minutes"),
     )
 
 
-def _arrived(flights: DataFrame, by: list[str], name: str, at: str, tick: int, span: int, label: str) -> DataFrame:
-    """Arrivals of a span: their mean delay and the share that came late."""
+_TOTALS = ("count", "minutes", "late", "waiting", "waited")
+
+
+def _arrived(flights: DataFrame, by: list[str], name: str, at: str, tick: int, hours: int) -> DataFrame:
+    """Arrivals of the last hours: their mean delay and the share that came late."""
+    span, suffix = hours * HOUR, f"{hours}h" if hours < 24 else f"{hours // 24}d"
     sums = known_sums(arrivals(flights, by), by, at, tick, {"count": ("n", span), "minutes": ("minutes", span), "late": ("late", span)})
-    return sums.select(*by, at, mean("minutes", "count").alias(f"{name}_arrival_delay_{label}"), mean("late", "count").alias(f"{name}_arrival_late_share_{label}"))
+    return sums.select(*by, at, mean("minutes", "count").alias(f"{name}_arrival_delay_{suffix}"), mean("late", "count").alias(f"{name}_arrival_late_share_{suffix}"))
 
 
-def _overdue(flights: DataFrame, by: list[str], name: str) -> DataFrame:
-    """Flights overdue now and the minutes they have waited, summed; null when there are none."""
-    waiting = under_way(overdue(flights, by), by, "asof_tick", TICK)
-    return waiting.select(*by, "asof_tick", F.col("n").cast("double").alias(f"{name}_overdue"), F.col("waited").cast("double").alias(f"{name}_overdue_minutes"))
-
-
-def _planned(flights: DataFrame) -> DataFrame:
-    """Departures scheduled from this airport around this one: half an hour either side, and the two hours before."""
+def _around(flights: DataFrame) -> DataFrame:
+    """Departures scheduled from this airport in the half hours before, with and after this one, and in the two hours before."""
     ticks = flights.groupBy("origin", "sched_tick").agg(F.count("*").alias("planned"))
     ordered = Window.partitionBy("origin").orderBy("sched_tick")
     return ticks.select(
@@ -166,10 +167,6 @@ def _weather(weather: DataFrame) -> DataFrame:
 
 def _planes(planes: DataFrame) -> DataFrame:
     return planes.select("tailnum", F.col("year").alias("built"), F.col("seats").cast("double"), "manufacturer", F.col("model").alias("aircraft_model"))
-
-
-def _places(airports: DataFrame) -> DataFrame:
-    return airports.select(F.col("faa").alias("dest"), F.col("lat").alias("dest_lat"), F.col("lon").alias("dest_lon"))
 
 
 def _airlines(airlines: DataFrame) -> DataFrame:

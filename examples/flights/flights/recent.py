@@ -9,6 +9,7 @@ questions with events, and the work grows with the rows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -47,13 +48,20 @@ def under_way(spells: DataFrame, by: Sequence[str], at: str, tick: int) -> DataF
     """How many spells are under way at each tick, and for how long.
 
     ``spells`` has ``by``, ``begin`` and ``end`` (UTC epoch seconds; the end is known when it happens). Returns ``by``,
-    ``at``, ``n`` and ``waited`` (the sum of their minutes so far), one row for each tick with a spell under way.
+    ``at``, ``waiting`` and ``waited`` (the sum of their minutes so far), one row for each tick with a spell under way.
     """
     first, last = tick_of_event(F.col("begin"), tick), tick_of_event(F.col("end"), tick) - 1
     long_enough = spells.withColumn("first", first).withColumn("last", last).where("last >= first")
     ticks = long_enough.withColumn(at, F.explode(F.sequence("first", "last")))
-    waited = F.sum(F.col(at) * tick - F.col("begin")) / 60
-    return ticks.groupBy(*by, at).agg(F.count("*").alias("n"), waited.alias("waited"))
+    waited = F.sum(F.col(at) * tick - F.col("begin")) / 60  # minutes
+    return ticks.groupBy(*by, at).agg(F.count("*").alias("waiting"), waited.alias("waited"))
+
+
+def together(keys: Sequence[str], *kinds: DataFrame) -> DataFrame:
+    """Rows of several kinds as one table: a measure that a kind has not is 0."""
+    measures = sorted({name for kind in kinds for name in kind.columns} - set(keys))
+    parts = [kind.select(*keys, *(F.col(name) if name in kind.columns else F.lit(0).alias(name) for name in measures)) for kind in kinds]
+    return reduce(DataFrame.unionByName, parts)
 
 
 def mean(total: str, count: str) -> Column:

@@ -52,7 +52,9 @@ def test_bundle_describes_itself(dataset: Path, tmp_path: Path) -> None:
     assert (bundle.dataset, bundle.run, bundle.name) == (manifest.fingerprint, "r1", "tiny")
     assert bundle.spec["params"] == {"seed": 3, "batch": 128}
     example = bundles.load_example(context.outputs["bundle"])
-    assert example["color"] in factories.COLORS and example["size"] is not None and example["weight"] is not None
+    assert example["color"] in factories.COLORS
+    assert example["size"] is not None
+    assert example["weight"] is not None
     assert 0 < bundle.threshold < 1
 
 
@@ -107,7 +109,8 @@ def test_training_stops_when_validation_no_longer_improves(dataset: Path, tmp_pa
 def test_wrong_request_is_named(dataset: Path, tmp_path: Path, changes: dict[str, object], word: str) -> None:
     with pytest.raises(RequestError, match=word) as caught:
         train(training.context(tmp_path, dataset, **changes))
-    assert caught.value.exit_code == 2 and caught.value.hint
+    assert caught.value.exit_code == 2
+    assert caught.value.hint
     assert not (tmp_path / "bundle").exists()
 
 
@@ -137,7 +140,8 @@ def test_killed_step_resumes_and_ends_with_the_same_weights(dataset: Path, tmp_p
         training.wait_for("third epoch", lambda: len(training.epochs(killed)) >= 3, process)
         process.kill()
     before = max(training.epochs(killed))
-    assert 3 <= before < 12 and not (killed.folder / "bundle").exists()
+    assert 3 <= before < 12
+    assert not (killed.folder / "bundle").exists()
     assert training.run(killed) == 0
     assert any(message.startswith("resuming after epoch") for message in training.messages(killed))
     assert training.epochs(killed).count(1) == 1, "it started from scratch"
@@ -153,7 +157,8 @@ def test_damaged_newest_checkpoint_falls_back_to_the_one_before(dataset: Path, t
     newest = sorted(damaged.checkpoints.iterdir())[-1]
     newest.write_bytes(newest.read_bytes()[:-100])
     train(damaged)
-    assert newest.name in caplog.text and "earlier one" in caplog.text
+    assert newest.name in caplog.text
+    assert "earlier one" in caplog.text
     assert training.weights(damaged) == training.weights(whole)
 
 
@@ -170,7 +175,8 @@ def test_another_jobs_checkpoints_are_not_taken_over(dataset: Path, tmp_path: Pa
     train(training.context(tmp_path, dataset))
     train(training.context(tmp_path, dataset, fingerprint="f2", params={"seed": 3, "batch": 128, "hidden": 8}))
     newest = checkpoints.newest(tmp_path / "checkpoints", "f2")
-    assert newest is not None and newest.progress.epoch == 4
+    assert newest is not None
+    assert newest.progress.epoch == 4
 
 
 def test_interrupt_ends_with_130_and_publishes_nothing(dataset: Path, tmp_path: Path) -> None:
@@ -179,7 +185,8 @@ def test_interrupt_ends_with_130_and_publishes_nothing(dataset: Path, tmp_path: 
         training.wait_for("first epoch", lambda: training.epochs(context), process)
         process.terminate()
         assert process.wait(timeout=30) == 130
-    assert not (context.folder / "bundle").exists() and not (context.folder / "outputs.json").exists()
+    assert not (context.folder / "bundle").exists()
+    assert not (context.folder / "outputs.json").exists()
 
 
 def test_run_step_records_the_error_of_a_wrong_job(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
