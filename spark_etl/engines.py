@@ -24,7 +24,10 @@ INSTALL_JAVA = "apt-get install openjdk-17-jre-headless (or use the engine sail,
 LOOPBACK = "127.0.0.1"
 ROW_GROUP = 65_536  # rows; what a training loader reads at once, and snappy, which costs a second less than zstd
 _SAIL = {"RUST_LOG": "error", "SAIL_EXECUTION__BATCH_SIZE": "32768"}  # rows a batch: a tenth less work than with the default, 8192
-WRITE_OPTIONS = {SAIL: {"compression": "snappy", "max_row_group_size": str(ROW_GROUP)}, SPARK: {"compression": "snappy", "parquet.block.row.count.limit": str(ROW_GROUP)}}
+WRITE_OPTIONS = {
+    SAIL: {"compression": "snappy", "max_row_group_size": str(ROW_GROUP)},
+    SPARK: {"compression": "snappy", "parquet.block.row.count.limit": str(ROW_GROUP)},
+}
 _SUBMITTED = "PYSPARK_GATEWAY_PORT"  # set by spark-submit, whose master and confs then hold
 
 
@@ -75,7 +78,12 @@ def _spark(cores: int, memory: str) -> Iterator[SparkSession]:
     for name, value in _confs(cores).items():
         builder = builder.config(name, value)
     if _SUBMITTED not in os.environ:
-        builder = builder.master(f"local[{cores}]").config("spark.driver.memory", memory).config("spark.driver.bindAddress", LOOPBACK).config("spark.driver.host", LOOPBACK)
+        builder = (
+            builder.master(f"local[{cores}]")
+            .config("spark.driver.memory", memory)
+            .config("spark.driver.bindAddress", LOOPBACK)
+            .config("spark.driver.host", LOOPBACK)
+        )
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it logs a traceback for every interrupted call

@@ -12,7 +12,9 @@ from jobs.contracts.errors import InputError, SeatrialError, StepFailed, Storage
 
 _FULL = re.compile(r"No space left on device|os error 28\b|StorageFull|Disk quota exceeded|os error 122\b", re.IGNORECASE)
 _TOO_LARGE = re.compile(r"File too large|os error 27\b", re.IGNORECASE)
-_MALFORMED = re.compile(r"MALFORMED_RECORD_IN_PARSING|Malformed records|incorrect number of fields|unequal lengths|expected \d+ (?:fields )?(?:but )?got \d+", re.IGNORECASE)
+_MALFORMED = re.compile(
+    r"MALFORMED_RECORD_IN_PARSING|Malformed records|incorrect number of fields|unequal lengths|expected \d+ (?:fields )?(?:but )?got \d+", re.IGNORECASE
+)
 
 
 @contextmanager

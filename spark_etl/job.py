@@ -66,7 +66,11 @@ def main(context: Context) -> StepResult:
 
 def _single(named: Any, what: str) -> tuple[str, str]:
     if len(named) != 1:
-        raise SpecError(f"an etl step has exactly one of its {what}, this one has {len(named)}", where=what, hint="write for example inputs: {raw: data/}, outputs: {dataset: dataset}")
+        raise SpecError(
+            f"an etl step has exactly one of its {what}, this one has {len(named)}",
+            where=what,
+            hint="write for example inputs: {raw: data/}, outputs: {dataset: dataset}",
+        )
     return next(iter(named.items()))
 
 

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -99,7 +100,7 @@ def _move(files: arrow_fs.FileSystem, folder: str, place: str, target: str, key:
     return paths
 
 
-def _smallest(files: arrow_fs.FileSystem, path: str, key: str) -> object:
+def _smallest(files: arrow_fs.FileSystem, path: str, key: str) -> Any:
     """The first key of a sorted file: engines name their files as they like."""
     batches = pq.ParquetFile(path, filesystem=files).iter_batches(batch_size=1, columns=[key])
     return next(batches).column(0)[0].as_py()
@@ -119,10 +120,18 @@ def _check_keys(place: str, described: list[DataFile], key: str) -> None:
         for batch in pq.ParquetFile(inner, filesystem=files).iter_batches(columns=[key]):
             keys = batch.column(0)
             if keys.null_count:
-                raise RunError(f"the key {key!r} is null in {keys.null_count} rows", where=file.part, hint="a key identifies its row: derive it from columns that are always there")
+                raise RunError(
+                    f"the key {key!r} is null in {keys.null_count} rows",
+                    where=file.part,
+                    hint="a key identifies its row: derive it from columns that are always there",
+                )
             rising = pc.all(pc.less(keys[:-1], keys[1:])).as_py() is not False
             if not rising or (last is not None and not last < keys[0].as_py()):
-                raise RunError(f"the key {key!r} is not unique", where=file.part, hint="two rows have the same key: add a column to it, or a `unique` rule to the raw table")
+                raise RunError(
+                    f"the key {key!r} is not unique",
+                    where=file.part,
+                    hint="two rows have the same key: add a column to it, or a `unique` rule to the raw table",
+                )
             last = keys[-1].as_py()
 
 

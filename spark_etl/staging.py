@@ -18,7 +18,7 @@ from .raw import RawFile
 
 REASON, RAW, IDENTITY = "_reason", "_raw", "_identity"
 DUPLICATE = "duplicate"
-_TEXT = "_text_"  # prefix of a column's string while it is converted
+_TEXT, _ORDER = "_text_", "_order"  # prefix of a column's string while it is converted
 
 
 def load(session: SparkSession, file: RawFile, workspace: str) -> tuple[DataFrame, dict[str, int]]:
@@ -30,9 +30,9 @@ def load(session: SparkSession, file: RawFile, workspace: str) -> tuple[DataFram
     table = file.table
     staged = storage.join(workspace, "staged", table.name)
     checked = _checked(session, file)
-    checked.drop("_order").write.parquet(staged)
+    _staged(checked, table).write.parquet(staged)
     if table.unique and _has_duplicates(staged):
-        _without_duplicates(checked, table).write.mode("overwrite").parquet(staged)
+        _staged(_with_duplicates_named(checked, table), table).write.mode("overwrite").parquet(staged)
     rows = session.read.schema(_schema(table)).parquet(staged)  # given, because finding it out costs Spark a job
     rejected = _quarantine(rows, table, staged, storage.join(workspace, "quarantine", table.name))
     valid = rows.where(F.col(REASON).isNull()) if rejected else rows
@@ -45,15 +45,22 @@ def _schema(table: Table) -> str:
 
 
 def _checked(session: SparkSession, file: RawFile) -> DataFrame:
+    """Each row's strings (null values as null), its typed columns, why it is rejected, and its place in the file."""
     table = file.table
     schema = ", ".join(f"`{name}` string" for name in table.columns)
     strings = session.read.csv(file.path, schema=schema, header=True, mode="FAILFAST", escape='"')
-    text = strings.select(*(F.when(~F.col(name).isin(*table.null_values), F.col(name)).alias(_TEXT + name) for name in table.columns), F.monotonically_increasing_id().alias("_order"))
+    text = strings.select(
+        *(F.when(~F.col(name).isin(*table.null_values), F.col(name)).alias(_TEXT + name) for name in table.columns),
+        F.monotonically_increasing_id().alias(_ORDER),
+    )
     typed = text.select("*", *(F.expr(f"try_cast(`{_TEXT}{name}` as {kind})").alias(name) for name, kind in table.columns.items()))
-    reasoned = typed.withColumn(REASON, _reason(table))
+    return typed.withColumn(REASON, _reason(table))
+
+
+def _staged(checked: DataFrame, table: Table) -> DataFrame:
     raw = F.when(F.col(REASON).isNotNull(), F.array(*(_TEXT + name for name in table.columns)))
     identity = F.when(F.col(REASON).isNull(), F.xxhash64(*table.unique)) if table.unique else F.lit(None).cast("long")
-    return reasoned.select(*table.columns, REASON, raw.alias(RAW), identity.alias(IDENTITY), "_order")
+    return checked.select(*table.columns, REASON, raw.alias(RAW), identity.alias(IDENTITY))
 
 
 def _reason(table: Table) -> Column:
@@ -71,10 +78,10 @@ def _has_duplicates(staged: str) -> bool:
     return bool(pc.count_distinct(identities).as_py() < len(identities))
 
 
-def _without_duplicates(checked: DataFrame, table: Table) -> DataFrame:
+def _with_duplicates_named(checked: DataFrame, table: Table) -> DataFrame:
     valid = F.col(REASON).isNull()
-    nth = F.row_number().over(Window.partitionBy(*table.unique, valid).orderBy("_order"))
-    return checked.withColumn("_nth", nth).withColumn(REASON, F.when(valid & (F.col("_nth") > 1), DUPLICATE).otherwise(F.col(REASON))).drop("_nth", "_order")
+    nth = F.row_number().over(Window.partitionBy(*table.unique, valid).orderBy(_ORDER))
+    return checked.withColumn("_nth", nth).withColumn(REASON, F.when(valid & (F.col("_nth") > 1), DUPLICATE).otherwise(F.col(REASON)))
 
 
 def _quarantine(rows: DataFrame, table: Table, staged: str, target: str) -> dict[str, int]:

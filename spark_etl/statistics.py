@@ -32,7 +32,14 @@ def of_columns(place: str, files: Sequence[DataFile], features: Features) -> tup
     with ThreadPoolExecutor(max_workers=2) as pool:  # Arrow and numpy release the interpreter lock
         found = pool.map(lambda output: of_column(train, output.name) if output.role in _MEASURED else None, described)
         return tuple(
-            Column(name=output.name, type=str(train.schema.field(output.name).type), role=output.role, unit=output.unit, description=output.description, statistics=statistics)
+            Column(
+                name=output.name,
+                type=str(train.schema.field(output.name).type),
+                role=output.role,
+                unit=output.unit,
+                description=output.description,
+                statistics=statistics,
+            )
             for output, statistics in zip(described, found, strict=True)
         )
 

@@ -18,7 +18,7 @@ def list_datasets(home: Home) -> list[tuple[str, Manifest]]:
             found.append((str(path.parent), dataset.load_manifest(str(path.parent))))
         except SeatrialError:  # `data verify` and the readers tell; a list shows what can be read
             continue
-    return sorted(found, key=lambda each: float(each[1].recorded.get("created", 0)), reverse=True)
+    return sorted(found, key=lambda each: str(each[1].recorded.get("made", "")), reverse=True)
 
 
 def find_dataset(home: Home, wanted: str) -> tuple[str, Manifest]:

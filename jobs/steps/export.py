@@ -87,7 +87,7 @@ def to_onnx(module: nn.Module, categorical: int, numeric: int) -> bytes:
     stream = BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch prefers the slow one
-        torch.onnx.export(module, sample, stream, dynamo=False, opset_version=_OPSET, input_names=_INPUTS, output_names=_OUTPUTS, dynamic_axes=rows)
+        torch.onnx.export(module, sample, stream, dynamo=False, opset_version=_OPSET, input_names=_INPUTS, output_names=_OUTPUTS, dynamic_axes=rows)  # type: ignore[arg-type]
     return stream.getvalue()
 
 

@@ -157,7 +157,7 @@ class Loader:
 
     def _encode(self, piece: Piece) -> Rows:
         names = [*self._encoder.categorical, *self._encoder.numeric, self._label]
-        with pq.ParquetFile(piece.path, filesystem=self._files) as file:
+        with pq.ParquetFile(piece.path, filesystem=self._files, read_dictionary=list(self._encoder.categorical)) as file:
             table: pa.Table = file.read_row_group(piece.group, columns=names, use_threads=False).slice(piece.start, piece.rows)
         categorical, numeric = self._encoder.encode(dict(zip(table.column_names, table.columns, strict=True)), table.num_rows)
         labels = table[self._label].cast(pa.float32()).to_numpy()

@@ -63,6 +63,7 @@ def remove(folder: str) -> None:
 def start_ray(cpus: int, folder: str) -> str:
     """Start a quiet one-machine Ray that only this machine can reach, with its files in ``folder``; return its address."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 lets everything else on the machine go first; training is what it is here for
     ray.init(
         num_cpus=cpus,
         include_dashboard=False,

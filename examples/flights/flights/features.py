@@ -23,6 +23,7 @@ from .tables import TABLES
 
 STALE = 3  # hours after which an old weather report says nothing
 
+
 def _features(unit: str, **described: str) -> tuple[Output, ...]:
     return tuple(Output(name, Role.FEATURE, unit, description) for name, description in described.items())
 
@@ -30,7 +31,15 @@ def _features(unit: str, **described: str) -> tuple[Output, ...]:
 OUTPUTS = (
     Output("flight_id", Role.KEY, "", "local date, scheduled time, origin, carrier, flight number"),
     Output("scheduled_departure", Role.TIME, "UTC", "the prediction is made two hours before"),
-    *_features("", carrier="two-letter code", origin="airport", dest="airport", weekday="Mon to Sun, local", manufacturer="of the aircraft", aircraft_model="of the aircraft"),
+    *_features(
+        "",
+        carrier="two-letter code",
+        origin="airport",
+        dest="airport",
+        weekday="Mon to Sun, local",
+        manufacturer="of the aircraft",
+        aircraft_model="of the aircraft",
+    ),
     *_features("h", departure_hour="local scheduled departure, hours after midnight"),
     *_features("", day_sin="time of day", day_cos="time of day", year_sin="day of year", year_cos="day of year"),
     *_features("d", days_to_holiday="until the next holiday, at most 10", days_since_holiday="since the last holiday, at most 10"),
@@ -45,7 +54,11 @@ OUTPUTS = (
     *_features("flights", origin_departures_1h="left this airport in the last hour", origin_overdue="past their time and not gone, this airport"),
     *_features("min", origin_delay_1h="mean departure delay, last hour", origin_overdue_minutes="waiting time of the overdue flights, summed"),
     *_features("1", origin_late_share_1h="departures over 15 minutes late, last hour"),
-    *_features("flights", origin_scheduled_around="scheduled in the half hours before, with and after this one", origin_scheduled_before="scheduled in the two hours before this one"),
+    *_features(
+        "flights",
+        origin_scheduled_around="scheduled in the half hours before, with and after this one",
+        origin_scheduled_before="scheduled in the two hours before this one",
+    ),
     *_features("min", carrier_delay_3h="mean departure delay, this carrier and airport, last 3 hours"),
     *_features("1", carrier_late_share_3h="departures over 15 minutes late, this carrier and airport, last 3 hours"),
     *_features("flights", carrier_overdue="past their time and not gone, this carrier and airport"),
@@ -90,7 +103,11 @@ def transform(tables: Mapping[str, DataFrame], params: Mapping[str, Any]) -> Dat
         .join(_now(planned, ["dest"], "dest", hours=4), ["dest", "asof_tick"], "left")
         .join(_arrived(flown, ["dest"], "dest", "asof_tick", TICK, hours=6), ["dest", "asof_tick"], "left")
         .join(_arrived(flown, ["carrier", "flight"], "flight", "asof_week", HISTORY_TICK, hours=28 * 24), ["carrier", "flight", "asof_week"], "left")
-        .join(_arrived(flown, ["carrier", "origin", "dest"], "route", "asof_week", HISTORY_TICK, hours=28 * 24), ["carrier", "origin", "dest", "asof_week"], "left")
+        .join(
+            _arrived(flown, ["carrier", "origin", "dest"], "route", "asof_week", HISTORY_TICK, hours=28 * 24),
+            ["carrier", "origin", "dest", "asof_week"],
+            "left",
+        )
         .join(_arrived(flown, ["origin", "hour"], "hour", "asof_day", DAY, hours=14 * 24), ["origin", "hour", "asof_day"], "left")
         .join(_weather(tables["weather"]), ["origin", "asof_hour"], "left")
         .join(_planes(tables["planes"]), "tailnum", "left")
@@ -131,7 +148,9 @@ def _arrived(flights: DataFrame, by: list[str], name: str, at: str, tick: int, h
     """Arrivals of the last hours: their mean delay and the share that came late."""
     span, suffix = hours * HOUR, f"{hours}h" if hours < 24 else f"{hours // 24}d"
     sums = known_sums(arrivals(flights, by), by, at, tick, {"count": ("n", span), "minutes": ("minutes", span), "late": ("late", span)})
-    return sums.select(*by, at, mean("minutes", "count").alias(f"{name}_arrival_delay_{suffix}"), mean("late", "count").alias(f"{name}_arrival_late_share_{suffix}"))
+    return sums.select(
+        *by, at, mean("minutes", "count").alias(f"{name}_arrival_delay_{suffix}"), mean("late", "count").alias(f"{name}_arrival_late_share_{suffix}")
+    )
 
 
 def _around(flights: DataFrame) -> DataFrame:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobs.control.cli.output import moment, output_option, print_fields, print_json, print_table, short
+from jobs.control.cli.output import output_option, print_fields, print_json, print_table, short
 
 if TYPE_CHECKING:
     from jobs.contracts.dataset import Column, Manifest
@@ -28,11 +28,8 @@ def list_(output: str) -> None:
     if output == "json":
         print_json([_brief(uri, manifest) for uri, manifest in found])
         return
-    rows = [
-        (m.name, short(m.fingerprint), sum(m.split.rows.values()), len(m.features), m.split.method, moment(float(m.recorded.get("created", 0))))
-        for _, m in found
-    ]
-    print_table(["name", "fingerprint", "rows", "features", "split", "created (UTC)"], rows)
+    rows = [(m.name, short(m.fingerprint), sum(m.split.rows.values()), len(m.features), m.split.method, m.recorded.get("made", "-")) for _, m in found]
+    print_table(["name", "fingerprint", "rows", "features", "split", "made"], rows)
 
 
 @command.command()
@@ -78,7 +75,7 @@ def _brief(uri: str, manifest: Manifest) -> dict[str, Any]:
         "split": manifest.split.method,
         "folds": manifest.split.folds,
         "bytes": sum(file.bytes for file in manifest.files),
-        "created": moment(float(manifest.recorded.get("created", 0))),
+        "made": manifest.recorded.get("made", "-"),
     }
 
 
