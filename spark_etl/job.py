@@ -60,7 +60,7 @@ def main(context: Context) -> StepResult:
     if storage.exists(storage.join(final, dataset.MANIFEST)):
         return _result(context, name, final, dataset.verify(final), reused=True)
     features = _features(context)
-    manifest = _make(context, features, name, final)
+    manifest = _make(context, features, final)
     return _result(context, name, final, manifest, reused=False)
 
 
@@ -83,7 +83,7 @@ def _features(context: Context) -> Features:
     return features
 
 
-def _make(context: Context, features: Features, name: str, final: str) -> Manifest:
+def _make(context: Context, features: Features, final: str) -> Manifest:
     watch = _Watch(context)
     _, folder = _single(context.inputs, "inputs")
     with publishing.workspace(final) as place, ThreadPoolExecutor(max_workers=1) as background, ExitStack() as engine:
@@ -98,7 +98,7 @@ def _make(context: Context, features: Features, name: str, final: str) -> Manife
             _write(session, context, features, tables, place)
         engine.close()
         with watch.phase("describe", 0.8):
-            manifest = _describe(context, features, name, place, raw.digests(files), rejected, watch)
+            manifest = _describe(context, features, place, raw.digests(files), rejected, watch)
         with watch.phase("publish", 0.95):
             published = publishing.publish(place, final, manifest)
     return manifest if published else dataset.verify(final)
@@ -120,7 +120,7 @@ def _write(session: SparkSession, context: Context, features: Features, tables: 
     rows.write.options(**WRITE_OPTIONS[context.engine]).partitionBy(parts.PART).parquet(storage.join(place, WRITTEN))
 
 
-def _describe(context: Context, features: Features, name: str, place: str, inputs: dict[str, str], rejected: dict[str, int], watch: _Watch) -> Manifest:
+def _describe(context: Context, features: Features, place: str, inputs: dict[str, str], rejected: dict[str, int], watch: _Watch) -> Manifest:
     key = parts.name_of(features, Role.KEY)
     files, left = publishing.arrange(storage.join(place, WRITTEN), place, key)
     rows = {part: sum(file.rows for file in files if file.part == part) for part in PARTS}
@@ -128,7 +128,7 @@ def _describe(context: Context, features: Features, name: str, place: str, input
         raise RunError("the train part has no rows", where="split", hint=f"rows per part: {rows}; left out: {left}; check the split and the labels")
     method, boundaries = parts.boundaries(features.split)
     return Manifest(
-        name=name,
+        name=context.job.pipeline,
         fingerprint=context.job.fingerprint,
         columns=statistics.of_columns(place, files, features),
         files=files,

@@ -196,8 +196,9 @@ def wait_until_ready(url: str) -> None:
             with urllib.request.urlopen(f"{url}/v2/health/ready", timeout=5):
                 return True
         except urllib.error.HTTPError as error:
-            assert error.code == 503
-            return False
+            if error.code == 503:
+                return False
+            raise
 
     wait(ready)
 
