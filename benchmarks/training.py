@@ -162,7 +162,7 @@ def run_seatrial(work: Path, dataset: str, batch: int, address: str) -> float:
 
 def run_peer(work: Path, peer: str) -> float:
     script = str(REPOSITORY / "benchmarks" / "training_peers.py")
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", "0"] if peer == "torchrun" else []
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"] if peer == "torchrun" else []
     done = subprocess.run([sys.executable, *launcher, script, peer, str(work)], env=environment(), check=True, capture_output=True, text=True, timeout=900)
     return float(json.loads(done.stdout.splitlines()[-1])["rows_per_second"])
 

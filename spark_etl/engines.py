@@ -28,6 +28,7 @@ WRITE_OPTIONS = {
     SAIL: {"compression": "snappy", "max_row_group_size": str(ROW_GROUP)},
     SPARK: {"compression": "snappy", "parquet.block.row.count.limit": str(ROW_GROUP)},
 }
+_CONNECT = "SPARK_CONNECT_MODE_ENABLED"
 _SUBMITTED = "PYSPARK_GATEWAY_PORT"  # set by spark-submit, whose master and confs then hold
 
 
@@ -60,13 +61,14 @@ def _sail(cores: int) -> Iterator[SparkSession]:
     server.start(background=True)
     try:
         _, port = server.listening_address
-        session = SparkSession.builder.remote(f"sc://{LOOPBACK}:{port}").create()
-        session.conf.set("spark.sql.session.timeZone", "UTC")
-        try:
-            yield session
-        finally:
-            with suppress(Exception):
-                session.stop()  # before the server: the client's own goodbye at exit would retry for minutes
+        with _connect_mode(True):
+            session = SparkSession.builder.remote(f"sc://{LOOPBACK}:{port}").create()
+            session.conf.set("spark.sql.session.timeZone", "UTC")
+            try:
+                yield session
+            finally:
+                with suppress(Exception):
+                    session.stop()  # before the server: the client's own goodbye at exit would retry for minutes
     finally:
         server.stop()
 
@@ -84,14 +86,29 @@ def _spark(cores: int, memory: str) -> Iterator[SparkSession]:
             .config("spark.driver.bindAddress", LOOPBACK)
             .config("spark.driver.host", LOOPBACK)
         )
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
     logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it logs a traceback for every interrupted call
+    with _connect_mode(False):
+        session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("ERROR")
+        try:
+            yield session
+        finally:
+            with suppress(Exception):  # an interrupted JVM may be gone already
+                session.stop()
+
+
+@contextmanager
+def _connect_mode(on: bool) -> Iterator[None]:
+    """PySpark's functions ask this variable which kind of column to make; a Sail session sets it, also for children."""
+    before = os.environ.pop(_CONNECT, None)
+    if on:
+        os.environ[_CONNECT] = "1"
     try:
-        yield session
+        yield
     finally:
-        with suppress(Exception):  # an interrupted JVM may be gone already
-            session.stop()
+        os.environ.pop(_CONNECT, None)
+        if before is not None:
+            os.environ[_CONNECT] = before
 
 
 def _confs(cores: int) -> dict[str, str]:

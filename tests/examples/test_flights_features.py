@@ -13,14 +13,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
 from flights.dates import days_since_holiday, days_to_holiday
 from flights.events import LATE, NOTICE, scheduled, with_arrival, with_previous_leg
 from flights.features import OUTPUTS, build, transform
 from flights.recent import HOUR, known_sums, tick_of_question, under_way
 from flights.tables import TABLES
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-
 from jobs.contracts import storage
 from jobs.contracts.dataset import Role
 from jobs.contracts.errors import RequestError
