@@ -26,6 +26,9 @@ from jobs.control import processes
 from jobs.control.home import Home
 
 RAY_MODULE, SERVE_MODULE = "jobs.steps.ray_head", "serve.ray_app"
+# Ray's word for "one machine only", whatever the system: without it its ports listen on every interface. Servers and
+# clients must agree, because it decides which address a Ray process takes for its own.
+_LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _START_LIMIT = 120  # seconds until Ray or the service must have answered
 _SERVE_CPUS = 1  # logical cores set aside for the replica and Serve's controller
 
@@ -128,13 +131,13 @@ class Services:
 
 
 def ray_environment(home: Home) -> dict[str, str]:
-    """Token authentication for the Ray of this home."""
+    """What every process of this home's Ray must be told: token authentication, and to stay on loopback."""
     path = home.root / "ray-token"
     if not path.exists():
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as stream:
             stream.write(secrets.token_hex(32))
-    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path), "RAY_USAGE_STATS_ENABLED": "0"}
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path), "RAY_USAGE_STATS_ENABLED": "0", **_LOOPBACK_ONLY}
 
 
 def read_service(home: Home) -> dict[str, Any] | None:

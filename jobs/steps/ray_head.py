@@ -81,7 +81,8 @@ def loopback() -> str | None:
 
     Ray replaces 127.0.0.1 by the address of the network card. Only Linux answers on all of 127.0.0.0/8 unasked.
     """
-    return "127.0.1.1" if sys.platform == "linux" else None
+    one_machine = os.environ.get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER") == "0"  # then Ray takes 127.0.0.1 by itself
+    return "127.0.1.1" if sys.platform == "linux" and not one_machine else None
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from jobs.steps.settings import Settings
 _VARIABLES = {
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # Ray's 2 s would be added to every run's end and to every lost worker
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",  # Ray's 60 s are not enough for workers that import torch on a busy machine
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
