@@ -38,6 +38,7 @@ format: $(VENV)/.ready-test  ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 bench: $(VENV)/.ready-test  ## Training and ETL beside what one would write by hand (minutes)
+	@$(BIN)/seatrial run $(JOB) >/dev/null
 	@$(BIN)/python -m benchmarks.training
 	@$(BIN)/python -m benchmarks.etl
 

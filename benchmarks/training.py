@@ -1,4 +1,4 @@
-"""Training throughput of Seatrial beside its peers: ``python benchmarks/training.py DATASET [--pairs 5]``.
+"""Training throughput of Seatrial beside its peers: ``python -m benchmarks.training [DATASET] [--pairs 5]``.
 
 Same model, same rows, same global batch; every peer is run in turn with Seatrial, ``--pairs`` times, and the median of the
 ratios counts. Also the loader alone, and the loop fed by a loader that does nothing. Needs two idle cores.
@@ -25,6 +25,8 @@ import torch
 
 from jobs.contracts import dataset as datasets
 from jobs.contracts.job import Context, Job
+from jobs.control.catalog import find_dataset
+from jobs.control.home import Home
 from jobs.steps import training_loop, training_run
 from jobs.steps.device import place
 from jobs.steps.loader import Loader, Rows
@@ -37,11 +39,12 @@ TARGETS = {"torchrun": 0.97, "bare": 0.7, "ray-data": 4.0}
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("dataset")
+    parser.add_argument("dataset", nargs="?", help="folder of a published flights dataset; default: the newest that a run made here")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--batch", type=int, default=4096)
     parser.add_argument("--peers", nargs="*", default=list(TARGETS), choices=list(TARGETS))
     given = parser.parse_args()
+    given.dataset = given.dataset or find_dataset(Home.find(), "flights")[0]
     with tempfile.TemporaryDirectory(prefix="bench-training-") as folder:
         work = Path(folder)
         rows = prepare(work, given.dataset, given.batch)
