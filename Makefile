@@ -37,7 +37,7 @@ check: $(VENV)/.ready-test  ## Lint, types and import rules only
 format: $(VENV)/.ready-test  ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: $(VENV)/.ready-test  ## Training and ETL beside what one would write by hand (minutes)
+bench: $(VENV)/.ready-test  ## Training and ETL beside what one would write by hand (needs an idle machine)
 	@$(BIN)/seatrial run $(JOB) >/dev/null
 	@$(BIN)/python -m benchmarks.training
 	@$(BIN)/python -m benchmarks.etl
