@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, required=True)
     given = parser.parse_args()
     given.to.mkdir(parents=True, exist_ok=True)
-    with open_session(given.engine, cores=2) as session:
+    with open_session(given.engine, cores=2, brief=True) as session:
         run(session, Path(storage.resolve(given.raw)), given.to)
 
 

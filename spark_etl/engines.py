@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from jobs.contracts.errors import SetupError, missing_extra
 
@@ -28,13 +28,17 @@ WRITE_OPTIONS = {
     SAIL: {"compression": "snappy", "max_row_group_size": str(ROW_GROUP)},
     SPARK: {"compression": "snappy", "parquet.block.row.count.limit": str(ROW_GROUP)},
 }
+# Spark generates methods too large for the JVM to compile by default; interpreted, the widest joins take twice as long.
+_JVM = "-XX:-DontCompileHugeMethods -XX:+UseParallelGC"
+# Of a minute's work on small tables the optimising compiler would take a third, and be done when the work is.
+_JVM_BRIEF = f"{_JVM} -XX:TieredStopAtLevel=1"
 _CONNECT = "SPARK_CONNECT_MODE_ENABLED"
 _SUBMITTED = "PYSPARK_GATEWAY_PORT"  # set by spark-submit, whose master and confs then hold
 
 
 @contextmanager
-def open_session(engine: str, *, cores: int, memory: str = "2g") -> Iterator[SparkSession]:
-    """A session of ``engine`` on ``cores`` cores; ``memory`` is the JVM's heap.
+def open_session(engine: str, *, cores: int, memory: str = "2g", brief: bool = False) -> Iterator[SparkSession]:
+    """A session of ``engine`` on ``cores`` cores; ``memory`` is the JVM's heap, ``brief`` says that the work is a minute's.
 
     Errors: SetupError when the engine or Java is missing.
     """
@@ -42,10 +46,19 @@ def open_session(engine: str, *, cores: int, memory: str = "2g") -> Iterator[Spa
         with _sail(cores) as session:
             yield session
     elif engine == SPARK:
-        with _spark(cores, memory) as session:
+        with _spark(cores, memory, _JVM_BRIEF if brief else _JVM) as session:
             yield session
     else:
         raise SetupError(f"no engine {engine!r}", where="engine", hint=f"use {SAIL} or {SPARK}")
+
+
+def in_order(engine: str, rows: DataFrame, cores: int, *columns: str) -> DataFrame:
+    """``rows`` sorted by ``columns`` over all partitions.
+
+    Spark looks at its rows twice to sort them all: once to find the boundaries. What a shuffle has written is read
+    again; without one everything before the sort would be computed again.
+    """
+    return (rows.repartition(cores) if engine == SPARK else rows).orderBy(*columns)
 
 
 @contextmanager
@@ -74,7 +87,7 @@ def _sail(cores: int) -> Iterator[SparkSession]:
 
 
 @contextmanager
-def _spark(cores: int, memory: str) -> Iterator[SparkSession]:
+def _spark(cores: int, memory: str, jvm: str) -> Iterator[SparkSession]:
     check_java()
     builder = SparkSession.builder.appName("seatrial-etl")
     for name, value in _confs(cores).items():
@@ -83,6 +96,7 @@ def _spark(cores: int, memory: str) -> Iterator[SparkSession]:
         builder = (
             builder.master(f"local[{cores}]")
             .config("spark.driver.memory", memory)
+            .config("spark.driver.extraJavaOptions", jvm)
             .config("spark.driver.bindAddress", LOOPBACK)
             .config("spark.driver.host", LOOPBACK)
         )
@@ -117,6 +131,7 @@ def _confs(cores: int) -> dict[str, str]:
         "spark.sql.shuffle.partitions": str(cores),  # one wave; adaptive execution splits what is skewed
         "spark.sql.adaptive.enabled": "true",
         "spark.sql.autoBroadcastJoinThreshold": "32MB",
+        "spark.sql.constraintPropagation.enabled": "false",  # with many joins it costs more planning than its filters save
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # the default, INT96, is no type of Arrow's
         "spark.sql.csv.parser.columnPruning.enabled": "false",  # a row with a field missing must fail whatever is read of it
         "spark.sql.sources.partitionColumnTypeInference.enabled": "false",

@@ -30,9 +30,10 @@ from jobs.contracts.job import Context, Product, StepResult
 from jobs.contracts.workload import Features, load_entry
 
 from . import parts, publishing, raw, staging, statistics
-from .engines import SAIL, WRITE_OPTIONS, open_session
+from .engines import SAIL, WRITE_OPTIONS, in_order, open_session
 from .failures import translated
 
+BRIEF = 64 << 20  # bytes of raw files, as they lie there; with fewer, Spark is done within a minute or two
 WRITTEN = "written"  # below the workspace: the engine's output before it is arranged
 
 log = logging.getLogger("spark_etl")
@@ -86,10 +87,11 @@ def _features(context: Context) -> Features:
 def _make(context: Context, features: Features, final: str) -> Manifest:
     watch = _Watch(context)
     _, folder = _single(context.inputs, "inputs")
+    brief = raw.size(folder, features.tables) < BRIEF
     with publishing.workspace(final) as place, ThreadPoolExecutor(max_workers=1) as background, ExitStack() as engine:
         preparing = background.submit(raw.prepare, folder, features.tables, place)  # while the engine starts
         with watch.phase("start", 0.0), translated("starting the engine", context.engine):
-            session = engine.enter_context(open_session(context.engine, cores=_cores(context), memory=_memory(context)))
+            session = engine.enter_context(open_session(context.engine, cores=_cores(context), memory=_memory(context), brief=brief))
         with watch.phase("prepare", 0.1):
             files = preparing.result()
         with watch.phase("stage", 0.15):
@@ -116,7 +118,8 @@ def _stage(session: SparkSession, files: Mapping[str, raw.RawFile], place: str) 
 
 
 def _write(session: SparkSession, context: Context, features: Features, tables: Mapping[str, DataFrame], place: str) -> None:
-    rows = parts.divided(features.transform(tables, context.job.params), features)
+    divided = parts.divided(features.transform(tables, context.job.params), features)
+    rows = in_order(context.engine, divided, _cores(context), parts.PART, parts.name_of(features, Role.KEY))
     rows.write.options(**WRITE_OPTIONS[context.engine]).partitionBy(parts.PART).parquet(storage.join(place, WRITTEN))
 
 

@@ -27,7 +27,7 @@ def name_of(features: Features, role: Role) -> str:
 
 
 def divided(rows: DataFrame, features: Features) -> DataFrame:
-    """The output columns in order, as float64, int64, text or UTC time, with ``fold`` and ``_part``, sorted by part and key.
+    """The output columns in order, as float64, int64, text or UTC time, with ``fold`` and ``_part``.
 
     Errors: SpecError when ``transform`` did not return a column it declared.
     """
@@ -36,8 +36,7 @@ def divided(rows: DataFrame, features: Features) -> DataFrame:
         raise SpecError(f"transform returned no column {missing[0]!r}", where="Features.outputs", hint=f"it returned {', '.join(rows.columns)}")
     types = {field.name: field.dataType for field in rows.schema.fields}
     columns = [_plain(output.name, types[output.name]) for output in features.outputs]
-    key = name_of(features, Role.KEY)
-    return rows.select(*columns, fold(features).alias(FOLD), part(features).alias(PART)).orderBy(PART, key)
+    return rows.select(*columns, fold(features).alias(FOLD), part(features).alias(PART))
 
 
 def _plain(name: str, kind: T.DataType) -> Column:

@@ -40,6 +40,11 @@ def prepare(folder: str, tables: Sequence[Table], workspace: str) -> dict[str, R
         return {file.table.name: file for file in files}
 
 
+def size(folder: str, tables: Sequence[Table]) -> int:
+    """Bytes of the tables' files as they lie there; what is missing counts nothing."""
+    return sum(storage.stat(storage.join(folder, table.file)).size or 0 for table in tables)
+
+
 def _prepare(folder: str, table: Table, workspace: str) -> RawFile:
     source = storage.join(storage.resolve(folder), table.file)
     if not storage.exists(source):

@@ -100,8 +100,7 @@ def transform(tables: Mapping[str, DataFrame], params: Mapping[str, Any]) -> Dat
         .join(_around(planned), ["origin", "sched_tick"], "left")
         .join(_now(planned, ["origin"], "origin", hours=1), ["origin", "asof_tick"], "left")
         .join(_now(planned, ["carrier", "origin"], "carrier", hours=3), ["carrier", "origin", "asof_tick"], "left")
-        .join(_now(planned, ["dest"], "dest", hours=4), ["dest", "asof_tick"], "left")
-        .join(_arrived(flown, ["dest"], "dest", "asof_tick", TICK, hours=6), ["dest", "asof_tick"], "left")
+        .join(_destination(flown), ["dest", "asof_hour"], "left")
         .join(_arrived(flown, ["carrier", "flight"], "flight", "asof_week", HISTORY_TICK, hours=28 * 24), ["carrier", "flight", "asof_week"], "left")
         .join(
             _arrived(flown, ["carrier", "origin", "dest"], "route", "asof_week", HISTORY_TICK, hours=28 * 24),
@@ -112,16 +111,32 @@ def transform(tables: Mapping[str, DataFrame], params: Mapping[str, Any]) -> Dat
         .join(_weather(tables["weather"]), ["origin", "asof_hour"], "left")
         .join(_planes(tables["planes"]), "tailnum", "left")
         .join(_airlines(tables["airlines"]), "carrier", "left")
+        .join(_calendar(planned), ["year", "month", "day"], "left")
     )
     age = F.greatest(F.col("year") - F.col("built"), F.lit(0)).cast("double").alias("aircraft_age")
     label = (F.col("arr_delay") > LATE).cast("long").alias("late")
-    computed = examples.select("*", *_calendar(), _flight_id().alias("flight_id"), age, label, F.timestamp_seconds("sched").alias("scheduled_departure"))
+    computed = examples.select("*", *_clock(), _flight_id().alias("flight_id"), age, label, F.timestamp_seconds("sched").alias("scheduled_departure"))
     return computed.select(*(output.name for output in OUTPUTS))
 
 
 def _flight_id() -> Column:
     date = F.concat_ws("-", "year", F.lpad(F.col("month").cast("string"), 2, "0"), F.lpad(F.col("day").cast("string"), 2, "0"))
     return F.concat_ws("-", date, F.lpad(F.col("sched_dep_time").cast("string"), 4, "0"), "origin", "carrier", "flight")
+
+
+def _destination(flights: DataFrame) -> DataFrame:
+    """Departures to this destination in the last hours and arrivals there, as known at the full hour: few an hour, so no finer."""
+    left, came = departures(flights, ["dest"]), arrivals(flights, ["dest"])
+    came = came.withColumnsRenamed({"n": "came", "minutes": "came_minutes", "late": "came_late"})
+    spans = {"count": ("n", 4 * HOUR), "minutes": ("minutes", 4 * HOUR), "late": ("late", 4 * HOUR)}
+    spans |= {"came": ("came", 6 * HOUR), "came_minutes": ("came_minutes", 6 * HOUR)}
+    sums = known_sums(together(["dest", "known_at"], left, came), ["dest"], "asof_hour", HOUR, spans)
+    return sums.select(
+        *("dest", "asof_hour"),
+        mean("minutes", "count").alias("dest_delay_4h"),
+        mean("late", "count").alias("dest_late_share_4h"),
+        mean("came_minutes", "came").alias("dest_arrival_delay_6h"),
+    )
 
 
 def _now(flights: DataFrame, by: list[str], name: str, hours: int) -> DataFrame:
@@ -192,15 +207,23 @@ def _airlines(airlines: DataFrame) -> DataFrame:
     return airlines.select("carrier", F.col("name").alias("airline"))
 
 
-def _calendar() -> list[Column]:
-    """Local time of the scheduled departure."""
+def _calendar(flights: DataFrame) -> DataFrame:
+    """What a local date tells, computed once for each date and not for each flight."""
     date = F.make_date("year", "month", "day")
+    return (
+        flights.select("year", "month", "day")
+        .distinct()
+        .select(
+            *("year", "month", "day"),
+            F.date_format(date, "E").alias("weekday"),
+            *circle(F.dayofyear(date), 365.25, "year"),
+            days_to_holiday(date).alias("days_to_holiday"),
+            days_since_holiday(date).alias("days_since_holiday"),
+        )
+    )
+
+
+def _clock() -> list[Column]:
+    """Local time of the scheduled departure."""
     minute = F.col("hour") * 60 + F.col("minute")
-    return [
-        F.date_format(date, "E").alias("weekday"),
-        (minute / 60).alias("departure_hour"),
-        *circle(minute, 1440, "day"),
-        *circle(F.dayofyear(date), 365.25, "year"),
-        days_to_holiday(date).alias("days_to_holiday"),
-        days_since_holiday(date).alias("days_since_holiday"),
-    ]
+    return [(minute / 60).alias("departure_hour"), *circle(minute, 1440, "day")]
