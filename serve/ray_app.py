@@ -1,11 +1,12 @@
 """Hosts the serving application in Ray Serve.
 
-    python -m serve.ray_app up --model NAME --tracking-uri URI [--port 8000] [--alias champion] [--ray-address ADDR] --ready FILE
+    python -m serve.ray_app up --model NAME --tracking-uri URI [--port 8000] [--alias champion] [--ray-address ADDR] [--ready FILE]
     python -m serve.ray_app down [--ray-address ADDR]
 
 ``up`` joins the Ray at ADDR, deploys, waits until the service answers over HTTP, writes FILE ({"url", "pid"}) and
-exits: the service lives on in that Ray until ``down``. Without an address it starts a Ray of its own and stays in
-the foreground, because that Ray ends with it. Exit codes: 0 done, 1 failed, 2 wrong request, 130 interrupted.
+exits: the service lives on in that Ray until ``down``; with ``--if-absent`` one that is up for this model is left
+alone. Without an address it starts a Ray of its own and stays in the foreground, because that Ray ends with it.
+Exit codes: 0 done, 1 failed, 2 wrong request, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from serve.slot import POLL_SECONDS, REMOTE_POLL_SECONDS
 
 HOST = "127.0.0.1"  # a laptop's service is the laptop's own
 APP = "seatrial"
+AUTO = "auto"  # Ray's word for the cluster whose node this process runs on
 _LOGGING = {"enable_access_log": False}  # it would be a line per request in the proxy and another in the replica
 _LOG_HINT = "the logs are in Ray's folder, session_latest/logs"
 LIVE_TIMEOUT = 60  # seconds until the deployed service must answer
@@ -120,6 +122,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     watch_lifeline()
     try:
+        if arguments.command == "up" and arguments.if_absent and _is_up(arguments.port, arguments.model):
+            return EXIT_DONE
         if arguments.command == "up":
             check_port(arguments.port)  # before Ray is joined, which takes a second
         elif not arguments.ray_address:
@@ -135,9 +139,19 @@ def main(argv: list[str] | None = None) -> int:
     return EXIT_DONE
 
 
+def _is_up(port: int, model: str) -> bool:
+    """Whether a service of this model answers already, with or without a version."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/v2", timeout=2) as answer:
+            return model in json.load(answer).get("models", ())
+    except (OSError, ValueError):
+        return False
+
+
 def _up(arguments: argparse.Namespace) -> None:
     url = up(arguments.model, arguments.tracking_uri, port=arguments.port, alias=arguments.alias, replicas=arguments.replicas)
-    storage.write_bytes(arguments.ready, json.dumps({"url": url, "pid": os.getpid()}).encode())
+    if arguments.ready:
+        storage.write_bytes(arguments.ready, json.dumps({"url": url, "pid": os.getpid()}).encode())
     print(f"{arguments.model} is served at {url}", flush=True)
     if not arguments.ray_address:
         try:
@@ -154,7 +168,7 @@ def join(address: str) -> None:
     host = address.rpartition(":")[0]
     # A Ray that keeps to the loopback is found only by a driver that names the same loopback address as its own.
     options = _RAY_OPTIONS | ({"_node_ip_address": host} if host.startswith("127.") else {})
-    if address:
+    if address and address != AUTO:
         _check_reachable(address)
     try:
         ray.init(address=address or "local", **options)
@@ -182,7 +196,8 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument("--alias", default="champion")
     start.add_argument("--port", type=int, default=8000)
     start.add_argument("--replicas", type=int, default=1)
-    start.add_argument("--ready", required=True, help="file to write once the service answers")
+    start.add_argument("--ready", default="", help="file to write once the service answers")
+    start.add_argument("--if-absent", action="store_true", help="do nothing where this model's service answers on the port already")
     for command in (start, commands.add_parser("down", help="end the service")):
         command.add_argument("--ray-address", default=os.environ.get("SEATRIAL_RAY_ADDRESS", ""))
     return parser

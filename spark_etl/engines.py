@@ -34,6 +34,7 @@ _JVM = "-XX:-DontCompileHugeMethods -XX:+UseParallelGC"
 _JVM_BRIEF = f"{_JVM} -XX:TieredStopAtLevel=1"
 _CONNECT = "SPARK_CONNECT_MODE_ENABLED"
 _SUBMITTED = "PYSPARK_GATEWAY_PORT"  # set by spark-submit, whose master and confs then hold
+_DEFAULTS = "spark-defaults.conf"  # in SPARK_CONF_DIR; where it names a master, that and its confs hold
 
 
 @contextmanager
@@ -92,7 +93,7 @@ def _spark(cores: int, memory: str, jvm: str) -> Iterator[SparkSession]:
     builder = SparkSession.builder.appName("seatrial-etl")
     for name, value in _confs(cores).items():
         builder = builder.config(name, value)
-    if _SUBMITTED not in os.environ:
+    if not _is_placed():
         builder = (
             builder.master(f"local[{cores}]")
             .config("spark.driver.memory", memory)
@@ -109,6 +110,12 @@ def _spark(cores: int, memory: str, jvm: str) -> Iterator[SparkSession]:
         finally:
             with suppress(Exception):  # an interrupted JVM may be gone already
                 session.stop()
+
+
+def _is_placed() -> bool:
+    """Whether somebody else has said where Spark runs: spark-submit, or the configuration of a cluster."""
+    defaults = Path(os.environ.get("SPARK_CONF_DIR") or os.devnull) / _DEFAULTS
+    return _SUBMITTED in os.environ or (defaults.is_file() and bool(re.search(r"^\s*spark\.master[\s=:]", defaults.read_text(), re.MULTILINE)))
 
 
 @contextmanager

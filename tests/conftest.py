@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests import ray_cluster as clusters
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -41,3 +44,10 @@ def repository() -> Path:
 def flights_folder(tmp_path: Path) -> Path:
     """A copy of the example, free to be edited."""
     return shutil.copytree(REPOSITORY / "examples" / "flights", tmp_path / "flights", ignore=shutil.ignore_patterns("__pycache__", ".seatrial"))
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[clusters.RayCluster]:
+    """One cluster for the whole suite; it starts when a test first asks for it."""
+    with clusters.start() as cluster:
+        yield cluster

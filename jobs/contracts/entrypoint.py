@@ -1,7 +1,7 @@
 """``python -m <room module> --job <path>``: what every step's process does around its own work.
 
-Logs to standard error, turns errors into exit codes and ``error.json``, writes ``outputs.json`` last, and ends
-when the process that started it goes away (the lifeline).
+Compares versions first of all, logs to standard error, turns errors into exit codes and ``error.json``, writes
+``outputs.json`` last, and ends when the process that started it goes away (the lifeline).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import threading
 import traceback
 from collections.abc import Callable
 
-from jobs.contracts import storage
+from jobs.contracts import storage, versions
 from jobs.contracts.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, SeatrialError, from_os_error
-from jobs.contracts.job import ERROR, OUTPUTS, Context, StepResult
+from jobs.contracts.job import ERROR, OUTPUTS, Context, StepResult, home_of
 
 LIFELINE = "SEATRIAL_LIFELINE_FD"  # a pipe whose other end the starter holds open; end of file = the starter is gone
 
@@ -28,24 +28,29 @@ def run_step(work: Callable[[Context], StepResult], argv: list[str] | None = Non
     """Run one step and return its exit code (0 done, 1 failed, 2 wrong request, 130 interrupted)."""
     parser = argparse.ArgumentParser(description=work.__doc__)
     parser.add_argument("--job", required=True, help="path of job.json")
-    context = Context.load(parser.parse_args(argv).job)
+    job_file = parser.parse_args(argv).job
+    home = home_of(job_file)
     logging.basicConfig(level=os.environ.get("SEATRIAL_LOG", "INFO"), format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
     faulthandler.enable()
     signal.signal(signal.SIGTERM, _interrupt)
     watch_lifeline()
     try:
-        result = work(context)
-        storage.write_bytes(str(context.folder / OUTPUTS), result.model_dump_json(indent=1).encode())
+        versions.check()  # before anything else: another version may not even read this job file
+        storage.remove(storage.join(home, ERROR))  # of an earlier attempt
+        with Context.opened(job_file) as context:
+            result = work(context)
+        storage.write_bytes(storage.join(home, OUTPUTS), result.model_dump_json(indent=1).encode())
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except SeatrialError as error:
-        return _failed(context, error)
+        return _failed(home, error)
     except OSError as error:
         traceback.print_exc()
-        return _failed(context, from_os_error(error, str(error.filename or context.folder)))
+        return _failed(home, from_os_error(error, str(error.filename or home)))
     except Exception as error:  # the edge: whatever a workload raises becomes one sentence, and the log keeps the traceback
         traceback.print_exc()
-        _record(context, {"what": f"{type(error).__name__}: {error}", "hint": f"the traceback is in {context.folder / 'log.txt'}"})
+        log = storage.join(home, "log.txt") if storage.is_local(home) else "the job's log"
+        _record(home, EXIT_FAILED, what=f"{type(error).__name__}: {error}", hint=f"the traceback is in {log}")
         return EXIT_FAILED
     return EXIT_DONE
 
@@ -69,14 +74,14 @@ def _interrupt(signum: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _failed(context: Context, error: SeatrialError) -> int:
+def _failed(home: str, error: SeatrialError) -> int:
     print(error, file=sys.stderr)
-    _record(context, {"what": error.what, "where": error.where, "hint": error.hint})
+    _record(home, error.exit_code, what=error.what, where=error.where, hint=error.hint)
     return error.exit_code
 
 
-def _record(context: Context, error: dict[str, str]) -> None:
+def _record(home: str, exit_code: int, **error: str) -> None:
     try:
-        storage.write_bytes(str(context.folder / ERROR), json.dumps(error, indent=1).encode())
+        storage.write_bytes(storage.join(home, ERROR), json.dumps({**error, "exit_code": exit_code}, indent=1).encode())
     except SeatrialError as second:  # a full disk must not hide the first error
         print(second, file=sys.stderr)

@@ -30,13 +30,15 @@ def of_location(uri: str) -> str:
 
     Python files are left out of a ``pkg:`` folder: the tables are the input, not the code that ships them.
     """
-    info = storage.stat(uri)
-    if info.is_file:
+    if storage.stat(uri).is_file:
         return storage.sha256(uri)
+    return of({name: storage.sha256(storage.join(uri, name)) for name in content_files(uri)})
+
+
+def content_files(uri: str) -> list[str]:
+    """Files below a folder that count as its content, by path; Python files of a ``pkg:`` folder do not."""
     names = storage.list_files(uri)
-    if uri.startswith(storage.PACKAGE_SCHEME):
-        names = [name for name in names if not name.endswith((".py", ".pyc"))]
-    return of({name: storage.sha256(storage.join(uri, name)) for name in names})
+    return [name for name in names if not name.endswith((".py", ".pyc"))] if uri.startswith(storage.PACKAGE_SCHEME) else names
 
 
 def code_files(folder: Path) -> list[Path]:

@@ -1,7 +1,8 @@
 """What a step's process is told: ``job.json`` (what to do) and ``SEATRIAL_*`` variables (where, decided by the target).
 
 SEATRIAL_INPUT_<NAME>, SEATRIAL_OUTPUT_<NAME>   URIs
-SEATRIAL_STEP_DIR       folder for job.json, metrics.jsonl, outputs.json, checkpoints/
+SEATRIAL_EXPECT_VERSIONS   what the submitting side has installed; compared in the job's first second
+SEATRIAL_STEP_DIR       folder for job.json, metrics.jsonl, outputs.json, checkpoints/: a path, or a URI in an object store
 SEATRIAL_CODE           folder with the workload's packages (also first on PYTHONPATH)
 SEATRIAL_ENGINE         sail | spark
 SEATRIAL_RAY_ADDRESS    a running Ray to join; unset = start one
@@ -14,7 +15,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.contracts import storage
+from jobs.contracts.mirror import Mirror, scratch
 
 METRICS, OUTPUTS, ERROR, CHECKPOINTS = "metrics.jsonl", "outputs.json", "error.json", "checkpoints"
+MIRRORED = (METRICS, CHECKPOINTS)  # of a step's folder in an object store, in this order: metrics before the checkpoints they lead to
 
 
 class Job(BaseModel):
@@ -66,7 +70,7 @@ class StepResult(BaseModel):
 
 @dataclass
 class Context:
-    """A step's job and its places. Make one with :meth:`load` (from the environment) or directly in tests."""
+    """A step's job and its places. Make one with :meth:`opened` (from the environment) or directly in tests."""
 
     job: Job
     folder: Path
@@ -76,20 +80,33 @@ class Context:
     ray_address: str = ""
     code: str = ""
     tracking_uri: str = ""
+    mirror: Mirror | None = None  # of `folder`, where the step's folder lies in an object store
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
-    def load(cls, job_file: str, env: Mapping[str, str] = os.environ) -> Context:
+    @contextmanager
+    def opened(cls, job_file: str, env: Mapping[str, str] = os.environ) -> Iterator[Context]:
+        """The context of this process. A step folder in an object store is worked on in a scratch folder that the store follows."""
+        home = home_of(job_file, env)
+        if storage.is_local(home):
+            yield cls._load(job_file, storage.local_path(home), None, env)
+        else:
+            with scratch(home, MIRRORED) as mirror:
+                yield cls._load(job_file, mirror.folder, mirror, env)
+
+    @classmethod
+    def _load(cls, job_file: str, folder: Path, mirror: Mirror | None, env: Mapping[str, str]) -> Context:
         job = Job.model_validate_json(storage.read_bytes(job_file))
         return cls(
             job=job,
-            folder=Path(env.get("SEATRIAL_STEP_DIR") or Path(job_file).parent),
+            folder=folder,
             inputs={name: env[variable("INPUT", name)] for name in job.inputs},
             outputs={name: env[variable("OUTPUT", name)] for name in job.outputs},
             engine=env.get("SEATRIAL_ENGINE", "sail"),
             ray_address=env.get("SEATRIAL_RAY_ADDRESS", ""),
             code=env.get("SEATRIAL_CODE", ""),
             tracking_uri=env.get("SEATRIAL_TRACKING_URI", ""),
+            mirror=mirror,
         )
 
     @property
@@ -109,6 +126,11 @@ class Context:
         line.update(metrics)
         with self._lock, (self.folder / METRICS).open("a") as stream:
             stream.write(json.dumps(line) + "\n")
+
+
+def home_of(job_file: str, env: Mapping[str, str] = os.environ) -> str:
+    """Where a step's folder lies: a path, or a URI in an object store."""
+    return env.get("SEATRIAL_STEP_DIR") or os.path.dirname(job_file) or "."
 
 
 def variable(direction: str, name: str) -> str:

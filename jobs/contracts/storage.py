@@ -2,6 +2,9 @@
 
 Publishing rule: write the data, then the one file whose presence is the commit. Locally that last file is
 written under a temporary name and renamed; an object store has no rename, so there the commit is one PUT.
+
+``s3://`` is Amazon's, or whichever service ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL`` names; keys and region come
+from the variables and files that every AWS tool reads.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import importlib.util
 import os
 import shutil
 import uuid
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,16 @@ from jobs.contracts.errors import InputError, from_os_error
 
 PACKAGE_SCHEME = "pkg:"
 _CHUNK = 1 << 20  # bytes read at a time when hashing
+_SETTINGS = (
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+)
 
 
 def is_local(uri: str) -> bool:
@@ -46,6 +60,20 @@ def filesystem(uri: str) -> tuple[arrow_fs.FileSystem, str]:
     uri = resolve(uri)
     if "://" not in uri:
         return arrow_fs.LocalFileSystem(), os.path.abspath(uri)
+    if uri.startswith("s3://") and "?" not in uri:  # what follows a question mark are settings of this URI alone
+        bucket, _, key = uri.removeprefix("s3://").rstrip("/").partition("/")
+        files, root = _bucket(bucket, tuple(os.environ.get(name) for name in _SETTINGS))
+        return files, f"{root}/{key}".rstrip("/")
+    return _open(uri)
+
+
+@lru_cache(maxsize=16)
+def _bucket(bucket: str, settings: tuple[str | None, ...]) -> tuple[arrow_fs.FileSystem, str]:
+    """Kept, because each new one asks in which region the bucket lies and opens connections of its own."""
+    return _open(f"s3://{bucket}")
+
+
+def _open(uri: str) -> tuple[arrow_fs.FileSystem, str]:
     try:
         return arrow_fs.FileSystem.from_uri(uri)
     except (OSError, ValueError) as error:
@@ -81,8 +109,11 @@ def write_bytes(uri: str, data: bytes) -> None:
     """Write a whole file at once: readers see the old content or the new, never a part."""
     if not is_local(uri):
         files, path = filesystem(uri)
-        with files.open_output_stream(path) as stream:
-            stream.write(data)
+        try:
+            with files.open_output_stream(path) as stream:
+                stream.write(data)
+        except OSError as error:
+            raise from_os_error(error, uri) from error
         return
     target = local_path(uri)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
@@ -98,6 +129,36 @@ def write_bytes(uri: str, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise from_os_error(error, uri) from error
+
+
+def remove(uri: str) -> None:
+    """Delete one file; harmless when it is not there."""
+    files, path = filesystem(uri)
+    try:
+        files.delete_file(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise from_os_error(error, uri) from error
+
+
+def copy(source: str, target: str) -> None:
+    """Copy one file between any two places; ``target`` may be seen half-written where it is local."""
+    (files, path), (store, place) = filesystem(source), filesystem(target)
+    try:
+        if is_local(target):
+            store.create_dir(place.rpartition("/")[0], recursive=True)
+        arrow_fs.copy_files(path, place, source_filesystem=files, destination_filesystem=store)
+    except FileNotFoundError as error:
+        raise InputError("no such file", where=source, hint="check the path") from error
+    except OSError as error:
+        raise from_os_error(error, f"{source} -> {target}") from error
+
+
+def copy_folder(source: str, target: str, *, last: str = "") -> None:
+    """Copy every file below ``source``; the file ``last``, whose presence is the commit, after all others."""
+    for name in sorted(list_files(source), key=lambda name: (name == last, name)):
+        copy(join(source, name), join(target, name))
 
 
 def list_files(uri: str) -> list[str]:

@@ -6,13 +6,13 @@ after an evaluation's verdict.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.contracts.errors import RunError
+from jobs.contracts.job import Product
 from jobs.control import tracking
 from jobs.control.home import Home
 from jobs.control.mlflow_client import open_client
@@ -30,7 +30,7 @@ class TrainedStep:
 
     run: str
     step: str
-    folder: Path
+    metrics: str  # what it reported: the text of its metrics.jsonl
     params: Mapping[str, Any]
     tags: Mapping[str, str]
 
@@ -58,8 +58,8 @@ class Promotion:
     def champion(self) -> ModelVersion | None:
         return resolve_alias(self._home.tracking_uri, self._pipeline, CHAMPION)
 
-    def serving_variables(self) -> dict[str, str]:
-        """What a deploy step is told of the version that answers.
+    def serving_variables(self, products: Iterable[Product]) -> dict[str, str]:
+        """What a deploy step is told of the version that answers. ``products``: what lies in the target's store.
 
         Errors: RunError when no version was ever promoted.
         """
@@ -68,7 +68,9 @@ class Promotion:
             raise RunError(
                 "there is no champion to serve", where=self._pipeline, hint="the gate in the evaluate step refused this version: its report says why"
             )
-        return {"SEATRIAL_MODEL_NAME": champion.name, "SEATRIAL_MODEL_VERSION": champion.version, "SEATRIAL_MODEL_URI": champion.uri}
+        # The registry's own copy may be out of the target's reach; equal fingerprints mean equal bundles.
+        uri = next((product.uri for product in products if product.fingerprint == champion.fingerprint), champion.uri)
+        return {"SEATRIAL_MODEL_NAME": champion.name, "SEATRIAL_MODEL_VERSION": champion.version, "SEATRIAL_MODEL_URI": uri}
 
     def record_training(self, trained: TrainedStep) -> None:
         """Begin to log a training step; errors surface in :meth:`settle`."""
@@ -78,7 +80,7 @@ class Promotion:
         client = self._client.result()
         experiment = tracking.experiment(client, self._pipeline, self._home.artifacts)
         run = tracking.start_run(client, experiment, name=trained.name, params=trained.params, tags=trained.tags)
-        tracking.log_metrics(client, run, trained.folder)
+        tracking.log_metrics(client, run, trained.metrics)
         return run
 
     def register(self, trained: TrainedStep, bundle: str, *, report: str, verdict: Mapping[str, Any], tags: Mapping[str, str]) -> ModelVersion:

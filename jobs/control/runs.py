@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ class StepRecord(BaseModel):
     state: JobState = JobState.QUEUED
     fingerprint: str = ""
     handle: str = ""
+    folder: str = Field(default="", description="URI of the step's folder in the target's store")
+    attempt: int = Field(default=1, description="how often it was submitted; part of its name where a target takes a name once")
     outputs: dict[str, Product] = Field(default_factory=dict)
     summary: dict[str, Any] = Field(default_factory=dict)
     seconds: float = 0.0
@@ -42,8 +45,10 @@ class RunRecord(BaseModel):
     run: str
     pipeline: str
     file: str
+    overrides: tuple[str, ...] = ()
     fingerprint: str = Field(description="of the validated job file and its code: the same work, whoever runs it")
     target: str = "local"
+    alone: bool = Field(default=False, description="one step by itself (`seatrial submit`), which no pipeline goes on with")
     state: JobState = JobState.RUNNING
     created: float
     seconds: float = 0.0
@@ -53,6 +58,10 @@ class RunRecord(BaseModel):
 
     def save(self, home: Home) -> None:
         storage.write_bytes(str(home.runs / self.run / RECORD), self.model_dump_json(indent=1).encode())
+
+    def fail(self, home: Home) -> None:
+        self.state = JobState.FAILED
+        self.save(home)
 
 
 def new_id(pipeline: str, now: float | None = None) -> str:
@@ -74,35 +83,61 @@ def list_runs(home: Home) -> Iterator[RunRecord]:
     yield from sorted(found, key=lambda record: record.created, reverse=True)
 
 
+def try_find(home: Home, run: str) -> RunRecord | None:
+    return next((each for each in list_runs(home) if each.run == run), None)
+
+
 def find_run(home: Home, run: str) -> RunRecord:
-    record = next((each for each in list_runs(home) if each.run == run), None)
+    record = try_find(home, run)
     if record is None:
         raise RequestError(f"no run {run!r} here", where=str(home.runs), hint="`seatrial run FILE` makes one")
     return record
 
 
-def unfinished(home: Home, fingerprint: str) -> RunRecord | None:
-    """The newest run of the same work that was interrupted or failed, and that nobody is working on."""
+def newest_unfinished(home: Home, file: str = "") -> RunRecord:
+    """The newest interrupted or failed run, of one job file or of any, that nobody is driving.
+
+    Errors: RequestError when there is none.
+    """
     for record in list_runs(home):
-        if record.fingerprint == fingerprint:
-            if record.state == JobState.SUCCEEDED or _is_locked(home.runs / record.run):
+        if record.state != JobState.SUCCEEDED and not record.alone and file in ("", record.file) and not is_driven(home, record.run):
+            return record
+    raise RequestError("no run waits to be continued", where=file or str(home.runs), hint="`seatrial run FILE` starts one")
+
+
+def unfinished(home: Home, fingerprint: str, target: str = "local") -> RunRecord | None:
+    """The newest run of the same work on a target that was interrupted or failed, and that nobody is working on."""
+    for record in list_runs(home):
+        if (record.fingerprint, record.target) == (fingerprint, target):
+            if record.state == JobState.SUCCEEDED or is_driven(home, record.run):
                 return None
             return record
     return None
 
 
-def finished_step(home: Home, fingerprint: str) -> tuple[str, StepRecord] | None:
-    """A finished step with this fingerprint whose products are still there: (its run, its record)."""
+Exists = Callable[[str], bool]
+
+
+def finished_step(home: Home, fingerprint: str, target: str = "local", exists: Exists = storage.exists) -> tuple[str, StepRecord] | None:
+    """A finished step with this fingerprint whose products are still in the target's store: (its run, its record)."""
     for record in list_runs(home):
         for step in record.steps.values():
-            if step.fingerprint == fingerprint and step.state == JobState.SUCCEEDED and not step.reused and is_complete(step):
+            same = (step.fingerprint, record.target) == (fingerprint, target)
+            if same and step.state == JobState.SUCCEEDED and not step.reused and is_complete(step, exists):
                 return record.run, step
     return None
 
 
-def is_complete(step: StepRecord) -> bool:
+def is_complete(step: StepRecord, exists: Exists = storage.exists) -> bool:
     """Whether a step has products and they are still there."""
-    return bool(step.outputs) and all(storage.exists(product.uri) for product in step.outputs.values())
+    return bool(step.outputs) and all(exists(product.uri) for product in step.outputs.values())
+
+
+def forget(outputs: Mapping[str, str]) -> None:
+    """Remove products of an earlier try that lie on this machine; others are overwritten."""
+    for uri in outputs.values():
+        if storage.is_local(uri):
+            shutil.rmtree(storage.local_path(uri), ignore_errors=True)
 
 
 @contextmanager
@@ -124,9 +159,10 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _is_locked(folder: Path) -> bool:
+def is_driven(home: Home, run: str) -> bool:
+    """Whether a process is driving this run."""
     try:
-        with locked(folder):
+        with locked(home.runs / run):
             return False
     except RequestError:
         return True

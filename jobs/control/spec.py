@@ -56,6 +56,13 @@ class Kind(StrEnum):
     TRAIN = "train"
     EVALUATE = "evaluate"
     DEPLOY = "deploy"
+    PIPELINE = "pipeline"  # a run's driver (`seatrial run --detach`); not for job files
+
+
+def _of_a_step(kind: Kind) -> Kind:
+    if kind == Kind.PIPELINE:
+        raise ValueError("a pipeline is a whole job file, not a step")
+    return kind
 
 
 class _Frozen(BaseModel):
@@ -66,7 +73,9 @@ class WorkerRange(_Frozen):
     """Elastic training: start with what is free between the two, change when nodes come and go."""
 
     min: int = Field(ge=1)
+    """Fewest workers to train with."""
     max: int = Field(ge=1)
+    """Most workers to train with."""
 
     @model_validator(mode="after")
     def _ordered(self) -> WorkerRange:
@@ -106,7 +115,7 @@ class Checkpoint(_Frozen):
 class Step(_Frozen):
     """One job."""
 
-    kind: Kind
+    kind: Annotated[Kind, AfterValidator(_of_a_step)]
     """What the step does."""
     entry: str = Field(default="", pattern=r"^$|^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     """The workload's function, ``package.module:function``; its package lies below ``code``."""
@@ -149,11 +158,72 @@ class LocalTarget(_Frozen):
     """Steps that run at once when they do not wait for each other."""
 
 
+class RayTarget(_Frozen):
+    """A running Ray cluster, reached by its Jobs API; its token is read from ``RAY_AUTH_TOKEN`` or ``RAY_AUTH_TOKEN_PATH``."""
+
+    address: str = Field(default="http://127.0.0.1:8265", pattern=r"^https?://[^/\s]+$")
+    """Address of the cluster's dashboard."""
+    store: str = ""
+    """Path or URI that this machine and every node of the cluster reach; empty = this machine's own store, for a cluster on it."""
+    port: int = Field(default=8000, ge=1, le=65535)
+    """Port of the served model, on the cluster's head."""
+
+
+class Images(_Frozen):
+    """Container images of the pods."""
+
+    ray: str = "seatrial-ray:0.1.0"
+    """For training, evaluation and deployment."""
+    spark: str = "seatrial-spark:0.1.0"
+    """For ETL: driver and executors."""
+    pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    """When nodes ask the registry."""
+    pull_secrets: tuple[str, ...] = ()
+    """Names of the namespace's registry secrets."""
+
+
+class KubernetesTarget(_Frozen):
+    """A Kubernetes cluster with the chart and the KubeRay operator installed."""
+
+    context: str = ""
+    """Context of the kubeconfig; empty = the current one, or the pod's own cluster."""
+    namespace: Name = "seatrial"
+    """Where the chart was installed."""
+    store: str = Field(default="pvc://seatrial-data", pattern=r"^(pvc|s3|abfss)://\S+$")
+    """``pvc://<claim>``, mounted by every pod, or an ``s3://`` or ``abfss://`` location."""
+    images: Images = Images()
+    """Container images."""
+    service_account: str = "default"
+    """Of Ray pods and plain jobs; needs no rights."""
+    spark_service_account: str = "seatrial-spark"
+    """Of the Spark driver, which creates executors."""
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    """Labels that nodes of all pods must have."""
+    gpu_node_selector: dict[str, str] = Field(default_factory=dict)
+    """Labels that nodes of GPU pods must have as well."""
+    tolerations: tuple[dict[str, Any], ...] = ()
+    """Tolerations of all pods; GPU pods also tolerate ``nvidia.com/gpu``."""
+    queue: str = ""
+    """Kueue's LocalQueue; empty = no queueing."""
+    pending_limit: Duration = "10m"
+    """How long a job may wait before it runs."""
+    keep_finished: Duration = "1h"
+    """How long finished objects stay, so that their logs can be read."""
+    service: str = "seatrial-serve-svc"
+    """The Service behind which predictions are answered."""
+    tracking_uri: str = "http://seatrial-mlflow:5000"
+    """MLflow's address inside the cluster."""
+
+
 class Targets(_Frozen):
     """What only one target needs to know."""
 
     local: LocalTarget = LocalTarget()
     """This machine."""
+    ray: RayTarget = RayTarget()
+    """A running Ray cluster."""
+    kubernetes: KubernetesTarget = KubernetesTarget()
+    """A Kubernetes cluster."""
 
 
 class Pipeline(_Frozen):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.contracts import storage
-from jobs.contracts.job import METRICS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,14 +40,11 @@ def start_run(client: MlflowClient, experiment_id: str, *, name: str, params: Ma
     return str(run.info.run_id)
 
 
-def log_metrics(client: MlflowClient, run: str, folder: Path) -> None:
-    """Everything a step reported, with its epoch or step as the x-axis."""
+def log_metrics(client: MlflowClient, run: str, reported: str) -> None:
+    """Everything a step reported (the text of its ``metrics.jsonl``), with its epoch or step as the x-axis."""
     from mlflow.entities import Metric
 
-    path = folder / METRICS
-    if not path.exists():
-        return
-    lines = read_lines(path)
+    lines = parse_lines(reported)
     metrics = [Metric(name, value, int(line["time"] * 1000), int(line.get("epoch", line.get("step", 0)))) for line in lines for name, value in _numbers(line)]
     for start in range(0, len(metrics), _BATCH):
         client.log_batch(run, metrics=metrics[start : start + _BATCH])
@@ -70,14 +66,13 @@ def finish_run(client: MlflowClient, run: str, *, artefacts: Mapping[str, str]) 
     client.set_terminated(run)
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+def parse_lines(reported: str) -> Iterator[dict[str, Any]]:
     """Lines of a ``metrics.jsonl``; one that is cut off by a kill is passed over."""
-    with path.open() as stream:
-        for text in stream:
-            try:
-                yield json.loads(text)
-            except ValueError:
-                continue
+    for text in reported.splitlines():
+        try:
+            yield json.loads(text)
+        except ValueError:
+            continue
 
 
 def _numbers(line: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

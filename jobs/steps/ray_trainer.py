@@ -2,6 +2,7 @@
 
 Ray starts the workers, joins them to one process group and starts them again when one is lost. What they continue from
 is their own business: the checkpoints in the step's folder, which outlive the workers, this driver and Ray itself.
+Where that folder lies in an object store, every worker has a scratch copy, and rank 0 alone writes to the store.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -23,7 +24,8 @@ from ray.train.v2._internal.callbacks.placement_group_callback import PlacementG
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from jobs.contracts.errors import SeatrialError, StepFailed
-from jobs.contracts.job import Context, Job
+from jobs.contracts.job import MIRRORED, Context, Job
+from jobs.contracts.mirror import scratch
 from jobs.steps import training_run
 from jobs.steps.ray_head import remove, start_ray
 from jobs.steps.settings import Settings
@@ -66,25 +68,33 @@ def fit(context: Context) -> None:
     storage = context.folder / _STORAGE
     shutil.rmtree(storage, ignore_errors=True)  # of an earlier try
     least, most = settings.workers
+    config = {"job": context.job.model_dump_json(), "folder": str(context.folder), "inputs": dict(context.inputs), "code": context.code}
+    config["store"] = context.mirror.uri if context.mirror else ""
     trainer = Trainer(
         _worker,
-        train_loop_config={"job": context.job.model_dump_json(), "folder": str(context.folder), "inputs": dict(context.inputs), "code": context.code},
+        train_loop_config=config,
         scaling_config=ScalingConfig(num_workers=most if least == most else (least, most), use_gpu=settings.gpu > 0, resources_per_worker=_resources(settings)),
         run_config=RunConfig(name=context.job.step, storage_path=str(storage), failure_config=FailureConfig(max_failures=context.job.retries)),
     )
+    if context.mirror:
+        context.mirror.push()  # from here on rank 0 is the one who writes
     with _joined(context.ray_address, settings):
         try:
             trainer.fit()
         except TrainingFailedError as error:
             raise _cause(error) from error
+    if context.mirror:
+        context.mirror.fetch()
     shutil.rmtree(storage, ignore_errors=True)
 
 
 def _worker(config: dict[str, Any]) -> None:
     # Ray's worker processes know neither the step's environment nor its code.
-    context = Context(Job.model_validate_json(config["job"]), Path(config["folder"]), config["inputs"], {}, code=config["code"])
-    train_context = get_context()
-    training_run.run(context, train_context.get_world_rank(), train_context.get_world_size())
+    rank, world = get_context().get_world_rank(), get_context().get_world_size()
+    with scratch(config["store"], MIRRORED, writes=rank == 0) if config["store"] else nullcontext() as mirror:
+        folder = mirror.folder if mirror else Path(config["folder"])
+        context = Context(Job.model_validate_json(config["job"]), folder, config["inputs"], {}, code=config["code"], mirror=mirror)
+        training_run.run(context, rank, world)
 
 
 def _resources(settings: Settings) -> dict[str, float]:

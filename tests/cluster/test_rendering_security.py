@@ -1,0 +1,109 @@
+"""Pod Security ``restricted``, checked on every pod template; and what we ask beyond it: read-only roots, bounds, no tokens.
+
+https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from jobs.control.spec import KubernetesTarget
+from tests.cluster import rendered
+from tests.cluster.test_rendering_schemas import FORMS, FULL, HELPERS
+
+VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+# Whose work needs the API server: Spark's driver, a pipeline's driver, and the head beside which the autoscaler runs.
+WITH_TOKEN = {"Job spark-driver", "Job driver", "head ray-head"}
+
+
+def violations(pod: dict[str, Any]) -> Iterator[str]:
+    """What the profile, or we, would refuse."""
+    security = pod.get("securityContext", {})
+    if not security.get("runAsNonRoot") or security.get("runAsUser") == 0:
+        yield "may run as root"
+    if security.get("seccompProfile", {}).get("type") not in ("RuntimeDefault", "Localhost"):
+        yield "no seccomp profile"
+    if any(pod.get(name) for name in ("hostNetwork", "hostPID", "hostIPC")):
+        yield "shares the host's namespaces"
+    yield from (f"volume {volume['name']}" for volume in pod["volumes"] if set(volume) - {"name"} - VOLUMES)
+    for container in [*pod.get("initContainers", []), *pod["containers"]]:
+        yield from (f"{container['name']}: {each}" for each in container_violations(container))
+
+
+def container_violations(container: dict[str, Any]) -> Iterator[str]:
+    security = container.get("securityContext", {})
+    if security.get("allowPrivilegeEscalation") is not False:
+        yield "may gain privileges"
+    if security.get("capabilities") != {"drop": ["ALL"]}:
+        yield "keeps capabilities"
+    if security.get("privileged") or security.get("runAsUser") == 0 or security.get("runAsNonRoot") is False:
+        yield "privileged"
+    if not security.get("readOnlyRootFilesystem"):
+        yield "writes to its root"
+    amounts = container.get("resources", {})
+    yield from (f"no {kind} of {what}" for kind in ("requests", "limits") for what in ("cpu", "memory") if what not in amounts.get(kind, {}))
+    if "/tmp" not in [mount["mountPath"] for mount in container["volumeMounts"]]:
+        yield "nowhere to write"
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("settings", [KubernetesTarget(), FULL], ids=["plain", "full"])
+def test_every_pod_of_a_step_passes(form: str, settings: KubernetesTarget) -> None:
+    found = dict(rendered.pods(rendered.objects(FORMS[form], settings)))
+    assert found
+    assert {place: list(violations(pod)) for place, pod in found.items()} == {place: [] for place in found}
+
+
+@pytest.mark.parametrize("body", [each for each in HELPERS if each["kind"] != "ConfigMap"], ids=lambda body: body["kind"])
+def test_the_helpers_pass(body: dict[str, Any]) -> None:
+    assert [list(violations(pod)) for _, pod in rendered.pods([body])] == [[]]
+
+
+def test_the_autoscaler_beside_the_head_passes() -> None:
+    options = rendered.main(FORMS["train-range"])["spec"]["rayClusterSpec"]["autoscalerOptions"]
+    assert list(container_violations({"name": "autoscaler", **options})) == []
+
+
+def test_executors_too_are_looked_at() -> None:
+    assert [place for place, _ in rendered.pods(rendered.objects(FORMS["etl-spark"]))] == ["executor.yaml", "Job"]
+    assert [place for place, _ in rendered.pods(rendered.objects(FORMS["train-ray"]))] == ["submitter", "head", "workers cpu"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda pod: pod["securityContext"].pop("runAsNonRoot"),
+        lambda pod: pod["securityContext"].pop("seccompProfile"),
+        lambda pod: pod["volumes"].append({"name": "host", "hostPath": {"path": "/"}}),
+        lambda pod: pod.update(hostNetwork=True),
+        lambda pod: pod["containers"][0]["securityContext"].update(allowPrivilegeEscalation=True),
+        lambda pod: pod["containers"][0]["securityContext"]["capabilities"].update(add=["SYS_ADMIN"]),
+        lambda pod: pod["containers"][0]["securityContext"].pop("readOnlyRootFilesystem"),
+        lambda pod: pod["containers"][0]["resources"]["limits"].pop("memory"),
+        lambda pod: pod["containers"][0]["volumeMounts"].clear(),
+    ],
+)
+def test_the_check_itself_notices(spoil: Callable[[dict[str, Any]], object]) -> None:
+    pod = copy.deepcopy(rendered.main(FORMS["evaluate"])["spec"]["template"]["spec"])
+    spoil(pod)
+    assert len(list(violations(pod))) == 1
+
+
+def test_only_who_needs_the_api_server_gets_a_token() -> None:
+    bodies = [*HELPERS, *(body for form in FORMS.values() for body in rendered.objects(form))]
+    pods = list(rendered.pods(bodies))
+    assert {f"{place} {pod['containers'][0]['name']}" for place, pod in pods if pod["automountServiceAccountToken"]} == WITH_TOKEN
+    assert not any(pod["enableServiceLinks"] for _, pod in pods)
+
+
+def test_a_secret_is_a_reference_and_never_a_value() -> None:
+    step = rendered.step("evaluate", secrets={"HF_TOKEN": "hub/token", "KEY": "hub", "API_KEY": "API_KEY"}, env={"KEY": "no", "PRICE": "5 $(HOME) $$"})
+    env = rendered.env(rendered.main(step)["spec"]["template"]["spec"])
+    assert env["HF_TOKEN"] == {"secretKeyRef": {"name": "hub", "key": "token"}}
+    assert env["KEY"] == {"secretKeyRef": {"name": "hub", "key": "KEY"}}
+    assert env["API_KEY"] == {"secretKeyRef": {"name": "api-key", "key": "API_KEY"}}
+    assert env["PRICE"] == "5 $$(HOME) $$$$", "Kubernetes would replace $(HOME) and halve $$"
