@@ -1,1 +1,1 @@
-"""Kubernetes: manifests, one API client, bring-up of kind and minikube. Nothing has moved in yet."""
+"""Kubernetes: pure manifests, one API client, and the target that sends jobs there."""

@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ _KINDS = {
     "Pod": "api/v1/namespaces/{}/pods",
     "RayJob": "apis/ray.io/v1/namespaces/{}/rayjobs",
     "Service": "api/v1/namespaces/{}/services",
-    "Workload": "apis/kueue.x-k8s.io/v1beta1/namespaces/{}/workloads",
+    "Workload": "apis/kueue.x-k8s.io/{kueue}/namespaces/{}/workloads",
 }
 NO_QUERY: Mapping[str, str] = {}
 MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
@@ -104,8 +105,14 @@ class Api:
         return str(self._client.configuration.host)
 
     def _path(self, kind: str, name: str = "") -> str:
-        path = "/" + _KINDS[kind].format(self.namespace)
+        path = "/" + _KINDS[kind].format(self.namespace, kueue=self._kueue if kind == "Workload" else "")
         return f"{path}/{name}" if name else path
+
+    @cached_property
+    def _kueue(self) -> str:
+        """The version of Kueue's API: it is still a beta, and old ones go away."""
+        group = self._found("get", "/apis/kueue.x-k8s.io") or {}
+        return str(group.get("preferredVersion", {}).get("version", "v1beta1"))
 
     def _send(self, method: str, path: str, body: Object | None = None, query: Mapping[str, str] = NO_QUERY, content_type: str = "application/json") -> Object:
         with self._translated():

@@ -64,7 +64,7 @@ class KubernetesBackend:
         return plan_step(self._settings, self._context, step, job, inputs, code, context, attempt)
 
     def check(self, plan: Plan) -> list[Cause]:
-        return findings(self._open(plan.handle)[0], plan)
+        return findings(self._open(plan.handle)[0], plan, self._settings.images)
 
     def stage(self, plan: Plan) -> None:
         for upload in plan.uploads:
@@ -82,7 +82,8 @@ class KubernetesBackend:
     def status(self, handle: str) -> JobState:
         api, job = self._open(handle)
         body = api.get(job.kind, job.name)
-        return states.state_of(body, own_pods(api, body) if body else ())
+        state = states.state_of(body)
+        return state if body is None or state.is_final else states.state_of(body, own_pods(api, body))
 
     def stop(self, handle: str) -> None:
         api, job = self._open(handle)
@@ -93,12 +94,15 @@ class KubernetesBackend:
     def logs(self, handle: str, *, follow: bool = False) -> Iterator[str]:
         """A job that has ended leaves its log in this machine's home, where it is found when the cluster has forgotten it."""
         api, job = self._open(handle)
-        yield from pod_logs.lines(api, job.kind, job.name, follow=follow, poll=self.poll)
+        seen: list[str] = []
+        for line in pod_logs.lines(api, job.kind, job.name, follow=follow, poll=self.poll):
+            seen.append(line)
+            yield line
         body = api.get(job.kind, job.name)
-        if body is None:
-            yield from self._kept(handle) if not follow else ()
-        elif states.state_of(body).is_final:
-            self._keep(body, "".join(pod_logs.lines(api, job.kind, job.name, follow=False, poll=self.poll)))
+        if body is None and not seen:
+            yield from self._kept(handle)
+        elif body is not None and states.state_of(body).is_final:
+            self._keep(body, "".join(seen))
 
     def _keep(self, body: Mapping[str, object], text: str) -> None:
         marks = body["metadata"].get("labels") or {}  # type: ignore[attr-defined]
@@ -132,7 +136,7 @@ class KubernetesBackend:
     def fetch(self, uri: str) -> str:
         return self._volume.fetch(uri) if is_on_volume(uri) else uri
 
-    def list(self) -> Iterator[str]:
+    def handles(self) -> Iterator[str]:
         api = self._api()
         for kind in KINDS:
             for body in api.list(kind, f"{MANAGED_BY}=seatrial"):

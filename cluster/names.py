@@ -33,7 +33,8 @@ def node_label(text: str) -> str:
 
 def secret_name(text: str) -> str:
     """A Secret's name: ``HF_TOKEN``, as other targets spell it, is ``hf-token`` here."""
-    return re.sub(r"[^a-z0-9.-]", "-", text.lower()).strip("-.")[:_SECRET_LIMIT].rstrip("-.") or "secret"
+    labels = (label.strip("-") for label in re.sub(r"[^a-z0-9.-]", "-", text.lower()).split("."))
+    return ".".join(filter(None, labels))[:_SECRET_LIMIT].rstrip("-.") or "secret"
 
 
 def _label(text: str, otherwise: str) -> str:

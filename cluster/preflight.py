@@ -11,18 +11,19 @@ from jobs.contracts import versions
 from jobs.contracts.errors import SeatrialError
 from jobs.control.backend import Cause
 from jobs.control.plan import Plan
+from jobs.control.spec import Images
 
 VERSIONS = "seatrial-versions"  # the chart's ConfigMap: what its images hold
 _RAY_API = "ray.io/v1"
 
 
-def findings(api: Api, plan: Plan) -> list[Cause]:
+def findings(api: Api, plan: Plan, images: Images) -> list[Cause]:
     """Why this plan would not run, first things first: what cannot be reached hides what lies behind it."""
     try:
         api.version()
         if not api.has_namespace():
             return [Cause("namespace", f"there is no namespace {api.namespace!r}", "install the chart there, or set targets.kubernetes.namespace")]
-        return [*_operator(api, plan), *_skew(api, plan), *_dry_runs(api, plan)]
+        return [*_operator(api, plan), *_skew(api, plan, images), *_dry_runs(api, plan)]
     except SeatrialError as error:
         return causes_of(error)
 
@@ -54,16 +55,15 @@ def _dry_runs(api: Api, plan: Plan) -> Iterator[Cause]:
             yield from causes_of(error)
 
 
-def _skew(api: Api, plan: Plan) -> Iterator[Cause]:
-    """The images' versions against this machine's; a cluster without the chart's ConfigMap has nothing to compare."""
+def _skew(api: Api, plan: Plan, images: Images) -> Iterator[Cause]:
+    """Versions of the images that this plan uses against this machine's; without the chart's ConfigMap there is nothing to compare."""
     from jobs.control.skew import compare
 
-    published = api.get("ConfigMap", VERSIONS) or {}
-    images = _images(dict(plan.requests[-1].body))
-    for key, text in sorted((published.get("data") or {}).items()):
-        there = _parsed(text)
-        if there.pop("image", "") in ("", *images):
-            yield from compare(versions.installed(), there, there_name=f"the cluster's {key}")
+    published = (api.get("ConfigMap", VERSIONS) or {}).get("data") or {}
+    used = _images_of(dict(plan.requests[-1].body))
+    for key, image in {"ray-image": images.ray, "spark-image": images.spark}.items():
+        if image in used and key in published:
+            yield from compare(versions.installed(), _parsed(published[key]), there_name=f"the cluster's image {image}")
 
 
 def _parsed(text: str) -> dict[str, str]:
@@ -73,9 +73,9 @@ def _parsed(text: str) -> dict[str, str]:
         return {}
 
 
-def _images(body: Any) -> set[str]:
+def _images_of(body: Any) -> set[str]:
     """Every ``image`` in an object, however deep."""
     if isinstance(body, dict):
         found = {str(body["image"])} if isinstance(body.get("image"), str) else set()
-        return found.union(*map(_images, body.values()))
-    return set().union(*map(_images, body)) if isinstance(body, list | tuple) else set()
+        return found.union(*map(_images_of, body.values()))
+    return set().union(*map(_images_of, body)) if isinstance(body, list | tuple) else set()

@@ -19,6 +19,7 @@ from cluster import pod_side
 from cluster.archive import pack, unpack
 from cluster.evidence import pod_texts
 from cluster.kube_client import Api, Object
+from cluster.kube_errors import Absent
 from cluster.volume import in_pod
 from jobs.contracts import storage
 from jobs.contracts.errors import InputError, RunError, SeatrialError, SetupError, StorageError, from_os_error
@@ -45,15 +46,26 @@ class Staging:
 
     def exists(self, uri: str) -> bool:
         try:
-            self._run("exists", uri)
+            self._ask("exists", uri)
         except InputError:
             return False
         return True
 
     def read(self, uri: str) -> bytes:
         """Errors: InputError when it is not there."""
-        pieces: list[bytes] = []
-        self._run("read", uri, keep=pieces.append)
+        return self._ask("read", uri)
+
+    def _ask(self, verb: str, uri: str) -> bytes:
+        """A small answer. It is asked for twice, the second time of a new pod: a long run outlives the first one."""
+        for is_last in (False, True):
+            pieces: list[bytes] = []
+            try:
+                self._run(verb, uri, keep=pieces.append)
+                break
+            except (RunError, Absent) as error:
+                if is_last or isinstance(error, StorageError):
+                    raise
+                self._pod = ""
         return b"".join(pieces)
 
     def fetch(self, uri: str) -> str:
@@ -125,7 +137,7 @@ def _reasons(pod: Object | None) -> set[str]:
 def _remove(api: Api, name: str) -> None:
     try:
         api.delete("Pod", name)
-    except (RunError, SetupError):
+    except SeatrialError:
         pass  # its own time limit ends it
 
 

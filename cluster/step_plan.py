@@ -12,7 +12,7 @@ from cluster.handles import Handle
 from cluster.rendering import CODE, Places, losses, main_object, object_name, render
 from cluster.volume import in_pod, is_on_volume
 from jobs.contracts import fingerprint, storage
-from jobs.contracts.errors import RequestError
+from jobs.contracts.errors import RequestError, from_os_error
 from jobs.contracts.job import Job
 from jobs.control.plan import Plan, Request, Source, Upload
 from jobs.control.spec import KubernetesTarget, Step
@@ -81,3 +81,5 @@ def _small_text(code: Source) -> dict[str, str] | None:
         return {path.relative_to(root).as_posix(): path.read_bytes().decode() for path in fingerprint.code_files(root)}
     except UnicodeDecodeError:
         return None
+    except OSError as error:
+        raise from_os_error(error, code.uri) from error

@@ -71,11 +71,15 @@ def _start_again(api: Api, body: Object) -> Object:
 
 
 def _suspend(api: Api, body: Object, annotations: Object, *, suspend: bool) -> Object:
-    queued = labels.QUEUE in (body["metadata"].get("labels") or {})
+    workloads = _workloads(api, body)
     # Kueue owns `suspend` of what it queues, and would lift ours: its own switch is on the Workload.
-    spec = {} if queued else {"spec": {"suspend": suspend}}
+    spec = {} if workloads else {"spec": {"suspend": suspend}}
     changed = api.patch(body["kind"], body["metadata"]["name"], {"metadata": {"annotations": annotations}, **spec})
-    if queued:
-        for workload in api.list("Workload", f"kueue.x-k8s.io/job-uid={body['metadata']['uid']}"):
-            api.patch("Workload", workload["metadata"]["name"], {"spec": {"active": not suspend}})
+    for workload in workloads:
+        api.patch("Workload", workload["metadata"]["name"], {"spec": {"active": not suspend}})
     return changed or body
+
+
+def _workloads(api: Api, body: Object) -> list[Object]:
+    queued = labels.QUEUE in (body["metadata"].get("labels") or {})
+    return api.list("Workload", f"kueue.x-k8s.io/job-uid={body['metadata']['uid']}") if queued else []

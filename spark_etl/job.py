@@ -160,9 +160,15 @@ def _result(context: Context, name: str, final: str, manifest: Manifest, *, reus
     return StepResult(outputs={name: Product(uri=final, fingerprint=manifest.fingerprint)}, summary=summary)
 
 
+def _workers(context: Context) -> int:
+    """The most of a range; at least this process itself."""
+    workers = context.job.resources.get("workers", 1)
+    return max(1, int(workers["max"] if isinstance(workers, dict) else workers))
+
+
 def _cores(context: Context) -> int:
     resources = context.job.resources
-    return max(1, round(float(resources.get("workers", 1)) * float(resources.get("cpu", 1)))) if resources else os.cpu_count() or 1
+    return max(1, round(_workers(context) * float(resources.get("cpu", 1)))) if resources else os.cpu_count() or 1
 
 
 def _memory(context: Context) -> str:
@@ -170,7 +176,7 @@ def _memory(context: Context) -> str:
     wanted = re.fullmatch(r"(\d+)([GM])i?B?", str(context.job.resources.get("memory", "2Gi")))
     if wanted is None:
         raise SpecError(f"memory {context.job.resources['memory']!r} is no size", where="resources.memory", hint="write for example 2Gi or 512Mi")
-    return f"{int(wanted[1]) * int(context.job.resources.get('workers', 1))}{wanted[2].lower()}"
+    return f"{int(wanted[1]) * _workers(context)}{wanted[2].lower()}"
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from jobs.control.spec import Kind, KubernetesTarget, Step
 
 ENGINE = "spark"  # of an ETL step that does not choose one
 SERVE_PORT = 8000
-_TRACKED = (Kind.TRAIN, Kind.DEPLOY)
+_TRACKED = (Kind.TRAIN, Kind.DEPLOY, Kind.PIPELINE)
 _DEFAULTS = {"HOME": SCRATCH.path}  # the image's own home is read-only
 
 
@@ -29,7 +29,7 @@ def engine(step: Step) -> str:
 def of_step(settings: KubernetesTarget, step: Step, job: Job, places: Places, **more: str) -> list[dict[str, Any]]:
     """Sorted by name. ``more``: what only this kind of object needs; it holds over everything else."""
     tracking = {"MLFLOW_TRACKING_URI": settings.tracking_uri} if step.kind in _TRACKED else {}
-    values = {**_DEFAULTS, **tracking, **step.env, **places.context, **_decided(settings, step, job, places), **more}
+    values = {**_DEFAULTS, **places.context, **tracking, **step.env, **_decided(settings, step, job, places), **more}
     plain = {name: value for name, value in values.items() if name not in step.secrets}
     return sorted([*literals(plain), *(_secret(name, reference) for name, reference in step.secrets.items())], key=lambda entry: str(entry["name"]))
 

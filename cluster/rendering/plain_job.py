@@ -1,4 +1,8 @@
-"""A step in one pod: a ``batch/v1`` Job. Also what a Spark driver's Job has in common with it."""
+"""A step in one pod: a ``batch/v1`` Job. Also what a Spark driver's Job has in common with it.
+
+A pipeline's driver (``seatrial run --detach``) is one too. It submits the steps, so its account may do what the backend does,
+and it waits in no queue, where it could take the place of the very steps that it waits for.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,12 @@ from cluster.rendering.amounts import Amounts, mebibytes
 from cluster.rendering.config_maps import step_mounts
 from cluster.rendering.places import JOB_FILE, Places
 from cluster.rendering.pods import Mount, container, pod_spec
-from jobs.contracts.errors import EXIT_REQUEST
+from jobs.contracts.errors import EXIT_FAILED, EXIT_REQUEST
 from jobs.contracts.job import Job
 from jobs.control.backend import MODULES
 from jobs.control.spec import Kind, KubernetesTarget, Step, seconds
+
+DRIVER_ACCOUNT = "seatrial-driver"  # the chart makes it
 
 
 def render(settings: KubernetesTarget, step: Step, job: Job, name: str, places: Places) -> dict[str, Any]:
@@ -22,7 +28,9 @@ def render(settings: KubernetesTarget, step: Step, job: Job, name: str, places: 
     if step.kind == Kind.TRAIN:  # loaders hand over batches in shared memory, of which a pod has 64 MiB by default
         mounts.append(Mount("shm", "/dev/shm", {"emptyDir": {"medium": "Memory", "sizeLimit": f"{amounts.memory}Mi"}}))  # noqa: S108
     step_container = container(settings, "step", image, amounts, mounts, environment.of_step(settings, step, job, places), command=command(step))
-    pod = pod_spec(settings, step_container, mounts, account=settings.service_account, accelerator=step.resources.accelerator)
+    drives = step.kind == Kind.PIPELINE
+    account = DRIVER_ACCOUNT if drives else settings.service_account
+    pod = pod_spec(settings, step_container, mounts, account=account, token=drives, accelerator=step.resources.accelerator)
     return wrap(settings, step, job, name, image, pod)
 
 
@@ -33,6 +41,8 @@ def command(step: Step) -> list[str]:
 def wrap(settings: KubernetesTarget, step: Step, job: Job, name: str, image: str, pod: dict[str, Any]) -> dict[str, Any]:
     """A Job around a pod: retries, time limit, clean-up and queue, as the job file says."""
     label = labels.of_job(job, image)
+    if step.kind == Kind.PIPELINE:
+        settings = settings.model_copy(update={"queue": ""})
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -40,7 +50,7 @@ def wrap(settings: KubernetesTarget, step: Step, job: Job, name: str, image: str
         "spec": {
             **labels.suspended(settings),
             "backoffLimit": step.retries,
-            "podFailurePolicy": fails_at_once(EXIT_REQUEST),
+            "podFailurePolicy": {"rules": [_fails_at_once(step)]},
             # From admission on, waiting for a node and retries included.
             **({"activeDeadlineSeconds": seconds(step.time_limit)} if step.time_limit else {}),
             "ttlSecondsAfterFinished": seconds(settings.keep_finished),
@@ -49,9 +59,10 @@ def wrap(settings: KubernetesTarget, step: Step, job: Job, name: str, image: str
     }
 
 
-def fails_at_once(*exit_codes: int) -> dict[str, Any]:
-    """No retry for an answer that would be the same again."""
-    return {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": list(exit_codes)}}]}
+def _fails_at_once(step: Step) -> dict[str, Any]:
+    """No retry for an answer that would be the same again: a wrong request, and a run whose steps have used up their own retries."""
+    values = [EXIT_FAILED, EXIT_REQUEST] if step.kind == Kind.PIPELINE else [EXIT_REQUEST]
+    return {"action": "FailJob", "onExitCodes": {"operator": "In", "values": values}}
 
 
 def _amounts(step: Step) -> Amounts:

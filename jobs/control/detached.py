@@ -20,6 +20,7 @@ from jobs.control.handles import Handles
 from jobs.control.home import Home
 from jobs.control.pipeline import Options
 from jobs.control.plan import Plan, Source
+from jobs.control.preflight import refuse_if_unfit
 from jobs.control.spec import Kind, Pipeline, Resources, Step
 from jobs.control.staging import is_on_this_machine, source_of, source_of_code
 
@@ -38,6 +39,7 @@ def start(file: Path, home: Home, options: Options) -> tuple[str, str]:
     backend = open_backend(options.target, home, job_file.targets)
     run = options.resume or runs.new_id(job_file.name, time.time())
     plan = plan_driver(backend, job_file, file.parent, run, options, source_of_code(code, digest))
+    refuse_if_unfit(backend, plan)
     Handles(home).record(plan, job_file.name, DRIVER)
     backend.stage(plan)
     handle = backend.submit(plan)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.contracts import storage
-from jobs.contracts.errors import InputError, SeatrialError, StepFailed
+from jobs.contracts.errors import InputError, RunError, SeatrialError, SetupError, StepFailed
 from jobs.contracts.job import ERROR, METRICS, OUTPUTS, Product, StepResult
 from jobs.contracts.states import JobState
 from jobs.control import runs
@@ -18,6 +18,7 @@ from jobs.control.failures import explain
 from jobs.control.handles import Handles
 from jobs.control.home import Home
 from jobs.control.plan import Plan, Source
+from jobs.control.preflight import refuse_if_unfit
 from jobs.control.progress import Progress
 from jobs.control.promotion import Promotion, TrainedStep
 from jobs.control.runs import RunRecord, StepRecord
@@ -26,6 +27,8 @@ from jobs.control.staging import source_of
 from jobs.control.surroundings import Surroundings
 
 LOG = "log.txt"
+_PATIENCE = 120.0  # seconds for which a target may not answer
+_WONDER = 30.0  # seconds that a job may wait until the target is asked why, and between two such questions
 
 
 @dataclass
@@ -36,6 +39,8 @@ class _Running:
     tries: int = 1  # by this driver
     lines: int = 0  # of metrics.jsonl already shown
     state: JobState = JobState.QUEUED
+    silent: float = 0.0  # since when the target does not answer; 0 = it does
+    asked: float = 0.0  # when the target was last asked why it waits
 
 
 class Driver:
@@ -129,6 +134,7 @@ class Driver:
 
     def _send(self, name: str, step: Step, plan: Plan) -> str:
         """Recorded before it is sent: a driver that dies in between leaves a handle, not a job that nobody knows."""
+        refuse_if_unfit(self._backend, plan)
         record = self._record.steps[name]
         record.handle, record.folder = plan.handle, plan.folder
         self._record.save(self._home)
@@ -162,15 +168,37 @@ class Driver:
 
     def _look(self, name: str) -> None:
         running, step = self._running[name], self._pipeline.steps[name]
-        self._show_progress(name, running)
-        state = self._backend.status(running.handle)
+        try:
+            self._show_progress(name, running)
+            state = self._backend.status(running.handle)
+            running.silent = 0.0
+        except (SetupError, RunError) as error:
+            self._bear_silence(name, running, error)
+            return
         if state.is_final or state == JobState.UNKNOWN:
             self._ended(name, running, step, state)
             return
         if state not in (running.state, JobState.RUNNING):
             self._set(name, state)
         running.state = state
+        if state in (JobState.QUEUED, JobState.STARTING):
+            self._say_why_it_waits(name, running)
         self._hold_to_time_limit(name, running, step)
+
+    def _bear_silence(self, name: str, running: _Running, error: SeatrialError) -> None:
+        """A target that does not answer for a while is no failed step; the job goes on there."""
+        running.silent = running.silent or time.monotonic()
+        if self._record.target == "local" or time.monotonic() - running.silent > _PATIENCE:
+            raise error
+        self._show.update(name, running.state, f"the target does not answer: {error.what}")
+
+    def _say_why_it_waits(self, name: str, running: _Running) -> None:
+        now = time.monotonic()
+        if now - max(running.started, running.asked) < _WONDER:
+            return
+        running.asked = now
+        for cause in self._backend.explain(running.handle)[:1]:
+            self._show.update(name, running.state, f"waits: {cause.what}; {cause.hint}")
 
     def _ended(self, name: str, running: _Running, step: Step, state: JobState) -> None:
         self._record.steps[name].seconds = time.monotonic() - running.started

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, get_args
 
 from pydantic import AfterValidator
@@ -10,7 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from jobs.control import spec
-from jobs.control.spec import Pipeline
+from jobs.control.spec import Kind, Pipeline, Step
 
 DIALECT = GenerateJsonSchema.schema_dialect
 TIME = r"^\s*0*[1-9]\d*[smhd]?\s*$"
@@ -18,22 +19,30 @@ MEMORY = r"^(?=.*[1-9])\d+(\.\d+)?(Ki|Mi|Gi|Ti|k|M|G|T|)$"
 LABEL = r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$"
 
 
-def _rule(annotated: Any) -> Callable[..., Any]:
-    """The function that checks an annotated text of ``spec``: how its schema is recognised while it is generated."""
-    return next(each.func for each in get_args(annotated)[1:] if isinstance(each, AfterValidator))
+def _rule(metadata: Iterable[Any]) -> Callable[..., Any]:
+    """The function that checks an annotated value of ``spec``: how its schema is recognised while it is generated."""
+    return next(each.func for each in metadata if isinstance(each, AfterValidator))
 
 
-# Rules that are code say nothing to an editor, so they are told again as patterns; a test compares the two.
-_TEXTS: dict[Callable[..., Any], JsonSchemaValue] = {
-    _rule(spec.Name): {"type": "string", "pattern": LABEL},
-    _rule(spec.Duration): {"type": ["string", "integer"], "pattern": TIME, "exclusiveMinimum": 0},
-    _rule(spec.Memory): {"type": ["string", "number"], "pattern": MEMORY, "exclusiveMinimum": 0},
+def _passing(rule: Callable[[Kind], Kind]) -> Iterator[str]:
+    for kind in Kind:
+        with suppress(ValueError):
+            yield rule(kind).value
+
+
+_KIND = _rule(Step.model_fields["kind"].metadata)
+# Rules that are code say nothing to an editor, so they are told again in its words; a test compares the two.
+_TOLD: dict[Callable[..., Any], JsonSchemaValue] = {
+    _rule(get_args(spec.Name)): {"type": "string", "pattern": LABEL},
+    _rule(get_args(spec.Duration)): {"type": ["string", "integer"], "pattern": TIME, "exclusiveMinimum": 0},
+    _rule(get_args(spec.Memory)): {"type": ["string", "number"], "pattern": MEMORY, "exclusiveMinimum": 0},
+    _KIND: {"type": "string", "enum": list(_passing(_KIND))},
 }
 
 
 class _Generator(GenerateJsonSchema):
     def function_after_schema(self, schema: core_schema.AfterValidatorFunctionSchema) -> JsonSchemaValue:
-        known = _TEXTS.get(schema["function"]["function"])
+        known = _TOLD.get(schema["function"]["function"])
         return dict(known) if known else super().function_after_schema(schema)
 
     def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:

@@ -18,11 +18,12 @@ from jobs.contracts import fingerprint
 from jobs.contracts.errors import RequestError, SeatrialError
 from jobs.contracts.states import JobState
 from jobs.control import runs, spec_file
-from jobs.control.backend import Backend, Cause, open_backend
+from jobs.control.backend import Backend, open_backend
 from jobs.control.binding import Binding, expected_versions
 from jobs.control.handles import Handles
 from jobs.control.home import Home
 from jobs.control.plan import Plan, Source
+from jobs.control.preflight import refuse_if_unfit
 from jobs.control.runs import RunRecord, StepRecord
 from jobs.control.spec import Kind, Pipeline, Step
 from jobs.control.staging import source_of_code
@@ -192,8 +193,7 @@ class _Sender:
         plan = self.backend.plan(step, job, inputs, self.binding.code, context, record.attempt)
         if state == JobState.SUCCEEDED:
             return Submitted(plan, record.handle, step.kind, False, notes)
-        if causes := self.backend.check(plan):
-            raise _refusal(causes, self.record.target)
+        refuse_if_unfit(self.backend, plan)
         record.fingerprint = job.fingerprint
         return Submitted(plan, self._transfer(plan, record), step.kind, True, notes)
 
@@ -212,8 +212,3 @@ class _Sender:
         record.state = self.record.state = JobState.RUNNING
         self.record.save(self.home)
         return record.handle
-
-
-def _refusal(causes: list[Cause], target: str) -> RequestError:
-    what = "; ".join(cause.what + (f" ({cause.evidence})" if cause.evidence else "") for cause in causes)
-    return RequestError(what, where=target, hint="; ".join(cause.hint for cause in causes if cause.hint))

@@ -64,8 +64,14 @@ def _closing(record: RunRecord, home: Home, kept: bool) -> Iterator[tuple[str, o
     service = next((step.summary for step in record.steps.values() if step.kind == "deploy"), None)
     if service:
         yield "model", f"{record.pipeline} version {service.get('model_version')}"
-        yield "service", f"{service.get('url')} {'is up; end it with: seatrial serve down' if kept else 'was stopped; --keep leaves it up'}"
+        yield "service", f"{service.get('url')} {_service_state(record.target, kept)}"
     yield "look at", _next_commands(record, home)
+
+
+def _service_state(target: str, kept: bool) -> str:
+    if target != "local":
+        return f"(as the {target} target's pods and nodes see it) stays up"
+    return "is up; end it with: seatrial serve down" if kept else "was stopped; --keep leaves it up"
 
 
 def _next_commands(record: RunRecord, home: Home) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cluster.handles import Handle
 from cluster.kubernetes_backend import KubernetesBackend
 from jobs.contracts.job import Job
 from jobs.control.plan import Plan, Source
@@ -28,3 +29,11 @@ def plan(backend: KubernetesBackend, folder: Path, fields: dict[str, Any] | None
     step = Step.model_validate({**(fields or TRAIN), "inputs": {name: source.uri for name, source in inputs.items()}})
     job = Job(pipeline="parcels", run=RUN, step=step.kind.value, kind=step.kind, inputs=tuple(inputs), outputs=tuple(step.outputs), fingerprint=digest)
     return backend.plan(step, job, inputs, code(folder), {}, attempt)
+
+
+def name_of(handle: str) -> str:
+    return Handle.parse(handle).name
+
+
+def submitted(backend: KubernetesBackend, folder: Path, fields: dict[str, object] | None = None) -> str:
+    return backend.submit(plan(backend, folder, fields))

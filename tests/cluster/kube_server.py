@@ -23,7 +23,7 @@ import kmock
 import yaml
 from aiohttp import web
 
-from cluster.rendering import STORE
+from tests.cluster.exec_server import run_command
 
 Object = dict[str, Any]
 PLURALS = {
@@ -34,7 +34,7 @@ PLURALS = {
     "RayJob": "ray.io/v1/rayjobs",
     "Service": "v1/services",
 }
-PLURALS |= {"Workload": "kueue.x-k8s.io/v1beta1/workloads"}
+PLURALS |= {"Workload": "kueue.x-k8s.io/v1beta2/workloads"}
 NAMESPACE, CONTEXT, TOKEN = "seatrial", "practice", "let-me-in"
 
 
@@ -206,44 +206,12 @@ class KubeServer(kmock.KubernetesEmulator):
     async def _exec(self, raw: web.BaseRequest) -> web.StreamResponse:
         if self.get("Pod", raw.path.split("/")[-2]) is None:
             return _refusal(404, "pods not found")
-        stream = web.WebSocketResponse(protocols=("v4.channel.k8s.io",))
-        await stream.prepare(raw)
-        command = raw.query.getall("command")
-        self.commands.append(command)
-        argv = [sys.executable if word == "python" else word.replace(STORE, str(self.volume)) if word.startswith(STORE) else word for word in command]
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, stderr=pipe)
-        feeding = asyncio.create_task(_feed(stream, process))
-        await asyncio.gather(_pump(process.stdout, stream, b"\x01"), _pump(process.stderr, stream, b"\x02"))
-        code = await process.wait()
-        feeding.cancel()
-        causes = {"details": {"causes": [{"reason": "ExitCode", "message": str(code)}]}}
-        verdict = {"status": "Success"} if code == 0 else {"status": "Failure", "reason": "NonZeroExitCode", **causes}
-        await stream.send_bytes(b"\x03" + json.dumps(verdict).encode())
-        await stream.close()
-        return stream
+        self.commands.append(raw.query.getall("command"))
+        return await run_command(raw, self.volume)
 
     @staticmethod
     def _key(kind: str, name: str) -> Any:
         return (kmock.resource(PLURALS[kind]), NAMESPACE, name)
-
-
-async def _feed(stream: web.WebSocketResponse, process: asyncio.subprocess.Process) -> None:
-    """Channel 0 is the input; when the client goes away, the command sees the end of it."""
-    assert process.stdin is not None
-    try:
-        async for message in stream:
-            process.stdin.write(message.data[1:])
-            await process.stdin.drain()
-    except ConnectionError:
-        pass
-    process.stdin.close()
-
-
-async def _pump(source: asyncio.StreamReader | None, stream: web.WebSocketResponse, channel: bytes) -> None:
-    assert source is not None
-    while piece := await source.read(1 << 15):
-        await stream.send_bytes(channel + piece)
 
 
 def _identity() -> Object:

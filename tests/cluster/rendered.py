@@ -12,7 +12,7 @@ import yaml
 from cluster.rendering import CODE, STORE, Places, object_name, render
 from jobs.contracts.job import Job
 from jobs.control import spec_file
-from jobs.control.spec import KubernetesTarget, Step
+from jobs.control.spec import Kind, KubernetesTarget, Resources, Step
 
 FLIGHTS = Path(__file__).parents[2] / "examples/flights/pipeline.yaml"
 RUN = "flights-20261122-214500-3fa1"
@@ -27,6 +27,11 @@ def flights(*overrides: str) -> dict[str, Step]:
 def step(kind: str = "train", **changes: Any) -> Step:
     entry = {"entry": "tiny.model:build"} if kind in ("etl", "train") else {}
     return Step.model_validate({"kind": kind, "inputs": {"dataset": "data"}, "outputs": {"made": "bundle"}, **entry, **changes})
+
+
+def driver() -> Step:
+    """As ``seatrial run --detach`` makes it; a job file cannot."""
+    return Step.model_construct(kind=Kind.PIPELINE, resources=Resources(workers=0, cpu=0.5, memory="1Gi"), inputs={"input-0": ""}, retries=3)
 
 
 def job(name: str, of: Step, **changes: Any) -> Job:

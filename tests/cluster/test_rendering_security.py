@@ -13,11 +13,11 @@ import pytest
 
 from jobs.control.spec import KubernetesTarget
 from tests.cluster import rendered
-from tests.cluster.test_rendering_schemas import FORMS, FULL, HELPERS
+from tests.cluster.test_rendering_schemas import FORMS, FULL, STAGING
 
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 # Whose work needs the API server: Spark's driver, a pipeline's driver, and the head beside which the autoscaler runs.
-WITH_TOKEN = {"Job spark-driver", "Job driver", "head ray-head"}
+WITH_TOKEN = {("etl-spark", "Job"), ("etl-spark-range", "Job"), ("pipeline", "Job"), ("train-range", "head")}
 
 
 def violations(pod: dict[str, Any]) -> Iterator[str]:
@@ -58,9 +58,8 @@ def test_every_pod_of_a_step_passes(form: str, settings: KubernetesTarget) -> No
     assert {place: list(violations(pod)) for place, pod in found.items()} == {place: [] for place in found}
 
 
-@pytest.mark.parametrize("body", [each for each in HELPERS if each["kind"] != "ConfigMap"], ids=lambda body: body["kind"])
-def test_the_helpers_pass(body: dict[str, Any]) -> None:
-    assert [list(violations(pod)) for _, pod in rendered.pods([body])] == [[]]
+def test_the_staging_pod_passes() -> None:
+    assert list(violations(STAGING["spec"])) == []
 
 
 def test_the_autoscaler_beside_the_head_passes() -> None:
@@ -94,10 +93,10 @@ def test_the_check_itself_notices(spoil: Callable[[dict[str, Any]], object]) -> 
 
 
 def test_only_who_needs_the_api_server_gets_a_token() -> None:
-    bodies = [*HELPERS, *(body for form in FORMS.values() for body in rendered.objects(form))]
-    pods = list(rendered.pods(bodies))
-    assert {f"{place} {pod['containers'][0]['name']}" for place, pod in pods if pod["automountServiceAccountToken"]} == WITH_TOKEN
-    assert not any(pod["enableServiceLinks"] for _, pod in pods)
+    pods = [(form, place, pod) for form, of in FORMS.items() for place, pod in rendered.pods(rendered.objects(of))]
+    assert {(form, place) for form, place, pod in pods if pod["automountServiceAccountToken"]} == WITH_TOKEN
+    assert not STAGING["spec"]["automountServiceAccountToken"]
+    assert not any(pod["enableServiceLinks"] for _, _, pod in pods)
 
 
 def test_a_secret_is_a_reference_and_never_a_value() -> None:

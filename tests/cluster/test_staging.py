@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from cluster import kubernetes_backend, mounted_store, pod_side
 from cluster.archive import pack
@@ -257,7 +258,6 @@ def test_what_pods_cannot_see(uri: str) -> None:
 
 def test_a_broken_stream_is_no_success(server: KubeServer, backend: KubernetesBackend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The server dies between the last byte and the verdict."""
-    from aiohttp import web
 
     async def cut(self: KubeServer, raw: web.BaseRequest) -> web.StreamResponse:
         stream = web.WebSocketResponse(protocols=("v4.channel.k8s.io",))
@@ -271,3 +271,18 @@ def test_a_broken_stream_is_no_success(server: KubeServer, backend: KubernetesBa
         backend.read(f"{CLAIM}/file")
     with pytest.raises(RunError):
         backend._volume.bring(Upload(str(tmp_path), f"{CLAIM}/inputs/x", "x", 0))
+
+
+def test_a_pod_that_ends_while_it_is_asked_is_replaced(server: KubeServer, backend: KubernetesBackend, volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = KubeServer._exec, []
+
+    async def ends_once(self: KubeServer, raw: web.BaseRequest) -> web.StreamResponse:
+        asked.append(raw.path)
+        if len(asked) == 1:
+            self.remove("Pod", raw.path.split("/")[-2])
+        return await real(self, raw)
+
+    (volume / "file").write_bytes(b"content")
+    monkeypatch.setattr(KubeServer, "_exec", ends_once)
+    assert backend.read(f"{CLAIM}/file") == b"content"
+    assert len(set(asked)) == 2

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from jobs.control.backend import Backend, Cause, backend_of, open_backend
 from jobs.control.home import Home
 from jobs.control.plan import Plan, Source
 from jobs.control.spec import RayTarget, Step, Targets
+from tests.cluster.kube_server import serving, write_kubeconfig
+from tests.cluster.node import Node, with_command
 from tests.ray_cluster import RayCluster
 
 STEP = Step(kind="evaluate", inputs={"dataset": "data"}, outputs={"report": "report"}, env={"B": "2", "A": "1"}, retries=1)
@@ -89,6 +92,16 @@ def _ray(home: Home, request: pytest.FixtureRequest) -> Rig:
     return Rig("ray", home, Targets(ray=RayTarget(address=cluster.address)), lambda plan, text: _with_body(plan, "POST /api/jobs/", {"entrypoint": text}))
 
 
+def _kubernetes(home: Home, request: pytest.FixtureRequest) -> Rig:
+    stack = ExitStack()
+    request.addfinalizer(stack.close)
+    (volume := home.root.parent / "volume").mkdir()
+    server, address = stack.enter_context(serving(volume))
+    request.getfixturevalue("monkeypatch").setenv("KUBECONFIG", str(write_kubeconfig(home.root.parent / "kubeconfig", address)))
+    node = stack.enter_context(Node(server))
+    return Rig("kubernetes", home, Targets(), with_command, lambda plan, state: node.take(plan.handle))
+
+
 def _minimal(home: Home, request: pytest.FixtureRequest) -> Rig:
     patch = request.getfixturevalue("monkeypatch")
     patch.setitem(table.BACKENDS, "minimal", "tests.jobs.control.minimal_backend:create")
@@ -102,7 +115,7 @@ def _with_body(plan: Plan, kind: str, change: Mapping[str, Any]) -> Plan:
     return replace(plan, requests=requests)
 
 
-RIGS: dict[str, Callable[[Home, pytest.FixtureRequest], Rig]] = {"local": _local, "ray": _ray, "minimal": _minimal}
+RIGS: dict[str, Callable[[Home, pytest.FixtureRequest], Rig]] = {"local": _local, "ray": _ray, "kubernetes": _kubernetes, "minimal": _minimal}
 
 
 @pytest.fixture(params=list(RIGS))

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter, ValidationError
 
 from jobs.control import spec
-from jobs.control.backend import BACKENDS, MODULES
+from jobs.control.backend import BACKENDS, DRIVER, MODULES
 from jobs.control.schema import LABEL, MEMORY, TIME, job_file_schema
 from jobs.control.schema_page import reference
 
@@ -58,6 +58,7 @@ def test_mistakes_in_the_file_are_marked(change: dict[str, Any]) -> None:
     "step",
     [
         {"kind": "elt"},
+        {"kind": "pipeline"},
         {"kind": "evaluate", "retrys": 2},
         {"kind": "evaluate", "entry": "flights"},
         {"kind": "evaluate", "time_limit": "soon"},
@@ -81,7 +82,7 @@ def test_numbers_are_taken_where_the_file_may_hold_them() -> None:
 
 
 def test_kinds_and_targets_are_enumerated() -> None:
-    assert SCHEMA["$defs"]["Kind"]["enum"] == list(MODULES)
+    assert SCHEMA["$defs"]["Step"]["properties"]["kind"]["enum"] == [kind for kind in MODULES if kind != DRIVER]
     assert list(SCHEMA["$defs"]["Targets"]["properties"]) == list(BACKENDS)
 
 
