@@ -67,6 +67,8 @@ def _sail(cores: int) -> Iterator[SparkSession]:
     for name, value in _SAIL.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("SAIL_EXECUTION__DEFAULT_PARALLELISM", str(cores))
+    if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"):
+        os.environ.setdefault("AWS_ALLOW_HTTP", "true")  # a store of one's own, such as MinIO, without TLS
     try:
         from pysail.spark import SparkConnectServer
     except ModuleNotFoundError as error:

@@ -1,7 +1,7 @@
 """``python -m <room module> --job <path>``: what every step's process does around its own work.
 
 Compares versions first of all, logs to standard error, turns errors into exit codes and ``error.json``, writes
-``outputs.json`` last, and ends when the process that started it goes away (the lifeline).
+``outputs.json`` last, and ends when the process that started it goes away (the lifeline) or a limit is broken.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Callable
 from jobs.contracts import storage, versions
 from jobs.contracts.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, SeatrialError, from_os_error
 from jobs.contracts.job import ERROR, OUTPUTS, Context, StepResult, home_of
+from jobs.contracts.limits import Limits
 
 LIFELINE = "SEATRIAL_LIFELINE_FD"  # a pipe whose other end the starter holds open; end of file = the starter is gone
 
@@ -34,6 +35,8 @@ def run_step(work: Callable[[Context], StepResult], argv: list[str] | None = Non
     faulthandler.enable()
     signal.signal(signal.SIGTERM, _interrupt)
     watch_lifeline()
+    limits = Limits()
+    limits.watch()
     try:
         versions.check()  # before anything else: another version may not even read this job file
         storage.remove(storage.join(home, ERROR))  # of an earlier attempt
@@ -41,7 +44,7 @@ def run_step(work: Callable[[Context], StepResult], argv: list[str] | None = Non
             result = work(context)
         storage.write_bytes(storage.join(home, OUTPUTS), result.model_dump_json(indent=1).encode())
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return _failed(home, limits.broken) if limits.broken else EXIT_INTERRUPTED
     except SeatrialError as error:
         return _failed(home, error)
     except OSError as error:

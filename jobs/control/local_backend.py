@@ -23,11 +23,12 @@ from jobs.control import processes
 from jobs.control.backend import MODULES, Cause
 from jobs.control.home import Home
 from jobs.control.plan import Plan, Request, Source
-from jobs.control.spec import Step, Targets
+from jobs.control.spec import Step, Targets, memory_bytes, seconds
 from jobs.control.variables import SAIL, engine_of, place_variables
 
 SCHEME = "local://"
 JOB, LOG, PROCESS, STOP_ASKED = "job.json", "log.txt", "process.json", "stopped"
+_OWN_MEMORY = 1 << 30  # bytes that the interpreter and the engines take before the work begins
 _LAST = 4_096  # bytes of a log that are looked at for a cause
 
 
@@ -53,7 +54,7 @@ class LocalBackend:
         variables = place_variables(places, outputs, folder=str(folder), code=code.uri, engine=engine_of(step, SAIL))
         body = {
             "argv": ["python", "-m", MODULES[step.kind], "--job", str(folder / JOB)],
-            "env": dict(sorted({**step.env, **context, **variables, "PYTHONPATH": code.uri}.items())),
+            "env": dict(sorted({**step.env, **context, **variables, **_limits(step), "PYTHONPATH": code.uri}.items())),
             "secrets": dict(sorted(step.secrets.items())),
             "job": job.model_dump(mode="json"),
         }
@@ -204,6 +205,12 @@ def _secrets(names: Mapping[str, str]) -> dict[str, str]:
             f"the secret {missing[0]!r} is not set", hint=f"export {missing[0]}=… in this shell; on this machine secrets are environment variables"
         )
     return {variable: os.environ[name] for variable, name in names.items()}
+
+
+def _limits(step: Step) -> dict[str, str]:
+    """The step holds itself to these. Workers of a training that joins a run's Ray are not below its process."""
+    limits = {"SEATRIAL_MEMORY_LIMIT": str(memory_bytes(step.resources.memory) * max(1, step.resources.max_workers) + _OWN_MEMORY)}
+    return limits | ({"SEATRIAL_TIME_LIMIT": str(seconds(step.time_limit))} if step.time_limit else {})
 
 
 def _losses(step: Step) -> Iterator[str]:

@@ -91,8 +91,6 @@ def _notes(home: Home, backend: Backend, ask: Ask, step: Step, work: str) -> Ite
         yield "the verdict is only a report: nothing is registered or promoted; `seatrial run` does that"
     if step.retries and not backend.retries:
         yield "retries: this target does not start a lost step again; submit it with --run and it goes on from its last checkpoint"
-    if step.time_limit and ask.target == LOCAL:
-        yield "time_limit: nothing on this machine holds a step by itself to it; `seatrial stop` ends it"
     for record in runs.list_runs(home):
         if not ask.run and (record.fingerprint, record.target, record.state) == (work, ask.target, JobState.RUNNING):
             yield f"the same work was submitted before and was not seen to end: {record.run}"

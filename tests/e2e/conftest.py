@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
+
+from tests.workloads.tiny_data import write_points
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,6 +79,21 @@ class Place:
             return any(marker in text for text in [*process.cmdline(), *process.environ().values()])
         except psutil.Error:
             return False
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A fresh directory with the tiny workload and its table."""
+    shutil.copytree(ROOT / "tests" / "workloads" / "tiny", tmp_path / "tiny", ignore=shutil.ignore_patterns("__pycache__"))
+    write_points(tmp_path / "tiny" / "data")
+    return Place(tmp_path, free_port())
+
+
+def wait_until(true: Callable[[], object], seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
 
 
 def free_port() -> int:

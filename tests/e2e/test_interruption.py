@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Place, free_port
-from tests.workloads.tiny_data import write_points
+from tests.e2e.conftest import Place, wait_until
 
 FILE = "tiny/pipeline.yaml"
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    shutil.copytree(ROOT / "tests" / "workloads" / "tiny", tmp_path / "tiny", ignore=shutil.ignore_patterns("__pycache__"))
-    write_points(tmp_path / "tiny" / "data")
-    return Place(tmp_path, free_port())
-
-
-def _wait(until: Callable[[], object], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def _training_lines(place: Place) -> list[dict[str, float]]:
@@ -42,7 +25,7 @@ def _start_long_training(place: Place) -> tuple[subprocess.Popen[str], tuple[str
     """A run that is in the middle of its training, and the arguments it was started with."""
     arguments = ("run", FILE, "--set", f"targets.local.port={place.port}", "--set", "steps.fit.params.epochs_at_most=400")
     child = place.start(*arguments)
-    _wait(lambda: child.poll() is not None or sum("epoch" in line for line in _training_lines(place)) >= 3)
+    wait_until(lambda: child.poll() is not None or sum("epoch" in line for line in _training_lines(place)) >= 3)
     assert child.poll() is None, child.communicate()
     return child, arguments
 
@@ -78,7 +61,7 @@ def test_a_killed_driver_leaves_no_process_and_the_same_command_goes_on(place: P
     child, arguments = _start_long_training(place)
     child.kill()
     child.communicate(timeout=10)
-    _wait(lambda: not place.processes(), seconds=30)
+    wait_until(lambda: not place.processes(), seconds=30)
     _check_continued(place, arguments, place.newest_run()["run"])
 
 

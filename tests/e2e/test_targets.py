@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Place, free_port
+from tests.e2e.conftest import Place, free_port, wait_until
 from tests.ray_cluster import RayCluster
-from tests.workloads.tiny_data import write_points
 
 FILE = "tiny/pipeline.yaml"
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    shutil.copytree(ROOT / "tests" / "workloads" / "tiny", tmp_path / "tiny", ignore=shutil.ignore_patterns("__pycache__"))
-    write_points(tmp_path / "tiny" / "data")
-    return Place(tmp_path, free_port())
 
 
 @pytest.fixture
@@ -31,13 +19,6 @@ def on_ray(place: Place, ray_cluster: RayCluster, monkeypatch: pytest.MonkeyPatc
     for name, value in ray_cluster.environment.items():
         monkeypatch.setenv(name, value)
     return ("--on", "ray", "--set", f"targets.ray.address={ray_cluster.address}", "--set", f"targets.ray.port={place.port}")
-
-
-def _wait(until: Callable[[], object], seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
 
 
 def _record(place: Place) -> dict[str, Any]:
@@ -51,7 +32,7 @@ def _epochs(place: Place) -> list[int]:
 
 def test_a_killed_client_loses_nothing_on_ray(place: Place, on_ray: tuple[str, ...]) -> None:
     client = place.start("run", FILE, *on_ray, "--set", "steps.fit.params.epochs_at_most=60")
-    _wait(lambda: client.poll() is not None or len(_epochs(place)) >= 2)
+    wait_until(lambda: client.poll() is not None or len(_epochs(place)) >= 2)
     assert client.poll() is None, client.communicate()
     client.kill()
     client.communicate()
@@ -59,7 +40,7 @@ def test_a_killed_client_loses_nothing_on_ray(place: Place, on_ray: tuple[str, .
     handle = record["steps"]["fit"]["handle"]
     assert place.json("status", handle)["state"] == "Running"
     place.run("stop", handle)
-    _wait(lambda: place.json("status", handle)["state"] == "Stopped", 60)  # Ray gives a job some seconds to end by itself
+    wait_until(lambda: place.json("status", handle)["state"] == "Stopped", 60)  # Ray gives a job some seconds to end by itself
     logs = place.run("logs", handle)
     assert (logs.returncode, "jobs.steps.train" in logs.stdout) == (0, True)
     reached = max(_epochs(place))
@@ -80,11 +61,11 @@ def test_a_killed_client_loses_nothing_on_ray(place: Place, on_ray: tuple[str, .
 
 def test_a_detached_run_needs_no_client(place: Place) -> None:
     started = place.json("run", FILE, "--detach", "--set", f"targets.local.port={place.port}", "--set", "steps.fit.params.epochs_at_most=400")
-    _wait(lambda: _epochs(place))
+    wait_until(lambda: _epochs(place))
     assert place.json("status", started["driver"])["state"] == "Running"
     stopped = place.run("stop", started["run"])
     assert stopped.returncode == 0, stopped.stderr
-    _wait(lambda: not place.processes(), 30)
+    wait_until(lambda: not place.processes(), 30)
     assert _record(place)["state"] == "Stopped"
     resumed = place.run("run", "--resume", started["run"])
     assert resumed.returncode == 0, resumed.stderr
