@@ -24,7 +24,7 @@ class Upload:
     """A local file or folder that ``stage`` brings to the target's store, unless it is there already."""
 
     source: str  # local path, or a ``pkg:`` location
-    target: str  # URI in the store; ends in the content's fingerprint
+    target: str  # URI in the store; named after the content's fingerprint
     fingerprint: str
     bytes: int
     files: int = 1

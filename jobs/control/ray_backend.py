@@ -221,6 +221,8 @@ def _losses(step: Step) -> Iterator[str]:
         yield "spot: a Ray job cannot ask for interruptible nodes; the cluster decides"
     if step.resources.accelerator and step.kind != Kind.TRAIN:
         yield "accelerator: only training workers ask Ray for a type of GPU"
+    if expanded := [name for name, value in step.env.items() if "${" in value]:
+        yield f"env: Ray replaces ${{…}} in {', '.join(expanded)} by the variable of the node"
     if step.secrets:
         yield "secrets: read from environment variables of the cluster's nodes; Ray has no secret store"
     if step.kind == Kind.ETL and engine_of(step, SAIL) != SAIL:

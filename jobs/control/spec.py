@@ -46,7 +46,20 @@ def _checked(parse: Any) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _matching(pattern: str, said: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(said)
+        return value
+
+    return AfterValidator(check)
+
+
 Name = Annotated[str, AfterValidator(_dns_label)]
+# Part of a variable's name and of a folder's.
+PortName = Annotated[str, _matching(r"[a-z][a-z0-9_-]{0,62}", "use lower-case letters, digits, _ and -, starting with a letter")]
+VariableName = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "use letters, digits and _, as for any environment variable")]
+VariableValue = Annotated[str, _matching(r"[^\x00]*", "no NUL character can be in an environment variable")]
 Duration = Annotated[str, BeforeValidator(str), _checked(seconds)]
 Memory = Annotated[str, BeforeValidator(str), _checked(memory_bytes)]
 
@@ -119,9 +132,9 @@ class Step(_Frozen):
     """What the step does."""
     entry: str = Field(default="", pattern=r"^$|^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     """The workload's function, ``package.module:function``; its package lies below ``code``."""
-    inputs: dict[str, str] = Field(default_factory=dict)
+    inputs: dict[PortName, str] = Field(default_factory=dict)
     """Name to an earlier output (``step.output``) or a location: a path beside this file, ``s3://``, ``abfss://``, ``pkg:package/folder``."""
-    outputs: dict[str, Literal["dataset", "bundle", "report"]] = Field(default_factory=dict)
+    outputs: dict[PortName, Literal["dataset", "bundle", "report"]] = Field(default_factory=dict)
     """Name to type of what the step makes."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Handed to the step and to the entry; part of the fingerprint (except ``engine``)."""
@@ -135,9 +148,9 @@ class Step(_Frozen):
     """The step is stopped after this long: ``90s``, ``30m``, ``2h``."""
     spot: bool = False
     """Run on interruptible capacity where the target has it."""
-    env: dict[str, str] = Field(default_factory=dict)
+    env: dict[VariableName, VariableValue] = Field(default_factory=dict)
     """Environment variables; never secrets."""
-    secrets: dict[str, str] = Field(default_factory=dict)
+    secrets: dict[VariableName, str] = Field(default_factory=dict)
     """Environment variable to the *name* of a secret that the target holds; a value is never written here."""
 
     @model_validator(mode="after")
@@ -146,6 +159,9 @@ class Step(_Frozen):
             raise ValueError(f'kind {self.kind} needs entry: "package.module:function"')
         if clash := [name for name in self.env if name.startswith("SEATRIAL_")]:
             raise ValueError(f"{clash[0]} is set by the target; choose another name")
+        for names in (self.inputs, self.outputs):
+            if len({name.replace("-", "_") for name in names}) < len(names):
+                raise ValueError(f"two of {', '.join(names)} differ only in - and _, and would share one variable")
         return self
 
 
