@@ -166,8 +166,11 @@ def run_seatrial(work: Path, dataset: str, batch: int, address: str) -> float:
 def run_peer(work: Path, peer: str) -> float:
     script = str(REPOSITORY / "benchmarks" / "training_peers.py")
     launcher = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"] if peer == "torchrun" else []
-    done = subprocess.run([sys.executable, *launcher, script, peer, str(work)], env=environment(), check=True, capture_output=True, text=True, timeout=900)
-    return float(json.loads(done.stdout.splitlines()[-1])["rows_per_second"])
+    done = subprocess.run([sys.executable, *launcher, script, peer, str(work)], env=environment(), check=False, capture_output=True, text=True, timeout=900)
+    if done.returncode:
+        raise SystemExit(f"{peer} ended with {done.returncode}:\n{done.stderr[-3000:]}")
+    answer = next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{"))  # Ray's own lines may follow
+    return float(json.loads(answer)["rows_per_second"])
 
 
 def environment() -> dict[str, str]:

@@ -90,7 +90,7 @@ def ray_data(work: Path) -> float:
     from ray.train.torch import TorchTrainer
 
     os.environ["RAY_TRAIN_METRICS_ENABLED"] = "0"
-    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(address="local", num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="error")
     rows = ray.data.read_parquet(str(work / "rows"))
     trainer = TorchTrainer(
         ray_data_worker,

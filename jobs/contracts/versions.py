@@ -2,6 +2,7 @@
 
 The submitting side puts its own into ``SEATRIAL_EXPECT_VERSIONS`` (JSON: name -> version); :func:`check` compares them with
 what is installed where the job runs. Hand-over is argv and files, so another Python is only worth a warning.
+``python -m jobs.contracts.versions`` prints what is installed: so one asks an image.
 """
 
 from __future__ import annotations
@@ -97,3 +98,7 @@ def _hint(name: str, here: str, there: str) -> str:
         return f"use an image with seatrial {here} there, or install seatrial {there} here"
     wanted = ".".join(re.findall(r"\d+", there)[: _NUMBERS[name]]) + ("" if _NUMBERS[name] == 3 else ".*")
     return f'use an image with {name} {here.partition("+")[0]} there, or pip install "{DISTRIBUTIONS[name]}=={wanted}" here'
+
+
+if __name__ == "__main__":
+    print(json.dumps(installed()))

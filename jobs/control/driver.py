@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jobs.contracts import storage
 from jobs.contracts.errors import InputError, RunError, SeatrialError, SetupError, StepFailed
 from jobs.contracts.job import ERROR, METRICS, OUTPUTS, Product, StepResult
 from jobs.contracts.states import JobState
-from jobs.control import runs
+from jobs.control import artefacts, runs
 from jobs.control.backend import Backend
 from jobs.control.binding import Binding, expected_versions
 from jobs.control.failures import explain
@@ -148,8 +148,8 @@ class Driver:
         inputs = self._binding.inputs(name, {key: step.outputs for key, step in self._record.steps.items()})
         champion = self._promotion.champion() if self._pipeline.steps[name].kind == Kind.EVALUATE else None
         if champion is not None and champion.fingerprint != inputs["bundle"].fingerprint:
-            size = source_of(champion.uri).bytes  # it lies in the registry, not in the target's store
-            inputs["champion"] = Source(champion.uri, champion.fingerprint, size)
+            content = source_of(artefacts.fetch(champion, self._home.root / "cache"))  # it lies in the registry, not in the target's store
+            inputs["champion"] = replace(content, fingerprint=champion.fingerprint)
         return inputs
 
     def _context(self, step: Step) -> dict[str, str]:

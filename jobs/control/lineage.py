@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jobs.contracts import bundle as bundles
 from jobs.contracts import dataset
 from jobs.contracts.errors import SeatrialError
+from jobs.control import artefacts
 from jobs.control.catalog import find_model
 from jobs.control.home import Home
 from jobs.control.services import get_json, read_service
@@ -25,11 +25,11 @@ class Link:
 def trace(home: Home, model: str) -> list[Link]:
     """deployment (when one answers with this version) -> version -> bundle -> run -> dataset -> raw files."""
     version = find_model(home, model)
-    bundle = bundles.load(version.uri, verify_files=False)
+    bundle = artefacts.describe(version)
     links = _deployment(home, version.name, version.version)
     aliases = tuple(f"alias {alias}" for alias in version.aliases)
     links.append(Link("version", f"{version.name}/{version.version}", version.fingerprint, version.fingerprint == bundle.fingerprint, aliases))
-    links.append(Link("bundle", version.uri, bundle.fingerprint, _holds(lambda: bundles.load(version.uri))))
+    links.append(Link("bundle", version.uri, bundle.fingerprint, _holds(lambda: artefacts.verify(version))))
     links.append(Link("run", bundle.run, "", (home.runs / bundle.run).is_dir(), (f"entry {bundle.spec.get('entry', '?')}",)))
     return links + _dataset(home, bundle.dataset)
 

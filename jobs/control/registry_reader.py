@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import urllib.error
 import urllib.parse
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from jobs.contracts.errors import SetupError, StorageError
+from jobs.control.mlflow_http import ServerError, get_json, is_server
 
 FINGERPRINT_TAG = "seatrial.bundle"  # version tag with the bundle's fingerprint
 SQLITE = "sqlite:///"
-_TIMEOUT = 10  # seconds for one REST call
+_TIMEOUT = 10  # seconds that a writer may hold the store
+_QUERY = """
+SELECT *,
+  (SELECT json_group_array(alias) FROM registered_model_aliases AS a WHERE (a.name, a.version) = (v.name, v.version)) AS aliases,
+  (SELECT json_group_object(key, value) FROM model_version_tags AS t WHERE (t.name, t.version) = (v.name, v.version)) AS tags
+FROM model_versions AS v
+"""
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,21 @@ class ModelVersion:
     aliases: tuple[str, ...] = ()
     tags: dict[str, str] = field(default_factory=dict, hash=False)
     created: float = 0.0  # seconds since 1970
+    server: str = ""  # address of the MLflow server that said so; empty for a store of this machine
 
 
 def resolve_alias(tracking_uri: str, name: str, alias: str) -> ModelVersion | None:
-    """The version an alias points to; None when the model or the alias does not exist yet."""
-    return next((version for version in list_versions(tracking_uri, name) if alias in version.aliases), None)
+    """The version an alias points to; None when the model or the alias does not exist yet. One query or one request, because it is polled.
+
+    Errors: as :func:`list_versions`.
+    """
+    if is_server(tracking_uri):
+        answer = _get(tracking_uri, "registered-models/alias", name=name, alias=alias)
+        return _served(tracking_uri, answer["model_version"]) if answer else None
+    found = _from_sqlite(
+        _store(tracking_uri), "WHERE (name, version) = (SELECT name, version FROM registered_model_aliases WHERE name = ? AND alias = ?)", name, alias
+    )
+    return found[0] if found else None
 
 
 def list_versions(tracking_uri: str, name: str | None = None) -> list[ModelVersion]:
@@ -46,11 +61,15 @@ def list_versions(tracking_uri: str, name: str | None = None) -> list[ModelVersi
 
     Errors: StorageError when the store cannot be read, SetupError for a kind of URI that is not known.
     """
-    if tracking_uri.startswith(SQLITE):
-        return _from_sqlite(Path(tracking_uri.removeprefix(SQLITE)), name)
-    if tracking_uri.startswith(("http://", "https://")):
-        return _from_server(tracking_uri, name)
-    raise SetupError("this registry address is not understood", where=tracking_uri, hint="use sqlite:///path or the http(s) address of an MLflow server")
+    if is_server(tracking_uri):
+        return _newest_first(_from_server(tracking_uri, name))
+    return _newest_first(_from_sqlite(_store(tracking_uri), *(("WHERE name = ?", name) if name else ())))
+
+
+def _store(tracking_uri: str) -> Path:
+    if not tracking_uri.startswith(SQLITE):
+        raise SetupError("this registry address is not understood", where=tracking_uri, hint="use sqlite:///path or the http(s) address of an MLflow server")
+    return Path(tracking_uri.removeprefix(SQLITE))
 
 
 @contextmanager
@@ -60,40 +79,31 @@ def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def _from_sqlite(path: Path, name: str | None) -> list[ModelVersion]:
+def _from_sqlite(path: Path, condition: str = "", *values: str) -> list[ModelVersion]:
     if not path.exists():
         return []
-    condition, values = ("WHERE name = ?", (name,)) if name else ("", ())
     try:
         with _read_only(path) as database:
-            rows = database.execute(f"SELECT * FROM model_versions {condition}", values).fetchall()
-            aliases = database.execute(f"SELECT * FROM registered_model_aliases {condition}", values).fetchall()
-            tags = database.execute(f"SELECT * FROM model_version_tags {condition}", values).fetchall()
+            rows = database.execute(f"{_QUERY} {condition}", values).fetchall()
     except sqlite3.Error as error:
         raise StorageError(f"cannot read the registry: {error}", where=str(path), hint="is another program writing to it, or is the file damaged?") from error
-    return _newest_first(
-        _version(
-            dict(row) | {"run_id": row["run_id"], "created": row["creation_time"]},
-            [a["alias"] for a in aliases if (a["name"], a["version"]) == (row["name"], row["version"])],
-            {t["key"]: t["value"] for t in tags if (t["name"], t["version"]) == (row["name"], row["version"])},
-        )
-        for row in rows
+    return [
+        _version(row, json.loads(row["aliases"]), json.loads(row["tags"]), created=row["creation_time"])
+        for row in map(dict, rows)
         if row["current_stage"] != "Deleted_Internal"
-    )
+    ]
 
 
-def _from_server(address: str, name: str | None) -> list[ModelVersion]:
+def _from_server(address: str, name: str | None) -> Iterator[ModelVersion]:
     names = [name] if name else [model["name"] for model in _pages(address, "registered-models/search", "registered_models")]
-    found = []
     for each in names:
         aliases = _aliases(address, each)
         for row in _pages(address, "model-versions/search", "model_versions", filter=f"name='{each}'"):
-            tags = {tag["key"]: tag["value"] for tag in row.get("tags", ())}
-            found.append(_version(row | {"created": row["creation_timestamp"]}, aliases.get(row["version"], []), tags))
-    return _newest_first(found)
+            yield _served(address, row | {"aliases": aliases.get(row["version"], [])})
 
 
 def _aliases(address: str, name: str) -> dict[str, list[str]]:
+    """A search leaves them out of the versions that it finds."""
     answer = _get(address, "registered-models/get", name=name)
     found: dict[str, list[str]] = {}
     for alias in (answer or {}).get("registered_model", {}).get("aliases", ()):
@@ -112,19 +122,22 @@ def _pages(address: str, call: str, key: str, **query: str) -> Iterator[dict[str
 
 
 def _get(address: str, call: str, **query: str) -> dict[str, Any] | None:
-    url = f"{address.rstrip('/')}/api/2.0/mlflow/{call}?{urllib.parse.urlencode(query)}"
+    """None for a model or alias that nobody made yet."""
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:
-            return json.load(answer)  # type: ignore[no-any-return]
-    except urllib.error.HTTPError as error:
-        if error.code == 404:  # RESOURCE_DOES_NOT_EXIST: nothing registered under this name yet
+        return get_json(address, f"/api/2.0/mlflow/{call}", **query)
+    except ServerError as error:
+        no_alias = error.code == "INVALID_PARAMETER_VALUE" and error.what.endswith("not found.")  # MLflow has no code of its own for it
+        if no_alias or error.code == "RESOURCE_DOES_NOT_EXIST":
             return None
-        raise StorageError(f"the registry answered {error.code}", where=url) from error
-    except OSError as error:
-        raise StorageError(f"the registry does not answer: {error}", where=address, hint="is the MLflow server running?") from error
+        raise
 
 
-def _version(row: dict[str, Any], aliases: list[str], tags: dict[str, str]) -> ModelVersion:
+def _served(address: str, row: dict[str, Any]) -> ModelVersion:
+    tags = {tag["key"]: tag["value"] for tag in row.get("tags", ())}
+    return _version(row, row.get("aliases", ()), tags, created=row["creation_timestamp"], server=address)
+
+
+def _version(row: dict[str, Any], aliases: Iterable[str], tags: dict[str, str], *, created: float | None, server: str = "") -> ModelVersion:
     return ModelVersion(
         name=row["name"],
         version=str(row["version"]),
@@ -133,9 +146,10 @@ def _version(row: dict[str, Any], aliases: list[str], tags: dict[str, str]) -> M
         run=row.get("run_id") or "",
         aliases=tuple(sorted(aliases)),
         tags=tags,
-        created=float(row["created"] or 0) / 1000,
+        created=float(created or 0) / 1000,
+        server=server,
     )
 
 
-def _newest_first(versions: Any) -> list[ModelVersion]:
+def _newest_first(versions: Iterable[ModelVersion]) -> list[ModelVersion]:
     return sorted(versions, key=lambda version: (version.name, -int(version.version)))

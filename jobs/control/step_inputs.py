@@ -12,7 +12,7 @@ from jobs.contracts.bundle import BUNDLE, Bundle
 from jobs.contracts.dataset import MANIFEST
 from jobs.contracts.errors import InputError, RequestError
 from jobs.contracts.states import JobState
-from jobs.control import runs, watching
+from jobs.control import artefacts, runs, watching
 from jobs.control.backend import Backend
 from jobs.control.binding import Binding
 from jobs.control.home import Home
@@ -58,7 +58,8 @@ class StepInputs:
         bundle = found.get("bundle")
         if champion is None or (bundle and champion.fingerprint == bundle.fingerprint):
             return {}
-        return {CHAMPION: replace(source_of(champion.uri), fingerprint=champion.fingerprint)}
+        content = source_of(artefacts.fetch(champion, self.home.root / "cache"))  # it lies in the registry, not in the target's store
+        return {CHAMPION: replace(content, fingerprint=champion.fingerprint)}
 
     def _made(self, step: str, name: str, source: str, output: str) -> Source:
         digest = self.binding.job(source, self.of(source, {})).fingerprint

@@ -65,6 +65,7 @@ def start_ray(cpus: int, folder: str) -> str:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 lets everything else on the machine go first; training is what it is here for
     ray.init(
+        address="local",  # whatever else runs on this machine, or RAY_ADDRESS says
         num_cpus=cpus,
         include_dashboard=False,
         object_store_memory=OBJECT_STORE,

@@ -34,12 +34,12 @@ def list_(output: str) -> None:
 @output_option
 def show(model: str, output: str) -> None:
     """One version's inputs and metrics. MODEL is a name (its champion), NAME/VERSION or NAME@ALIAS."""
-    from jobs.contracts import bundle as bundles
+    from jobs.control import artefacts
     from jobs.control.catalog import find_model
     from jobs.control.home import Home
 
     version = find_model(Home.find(), model)
-    bundle = bundles.load(version.uri)
+    bundle = artefacts.verify(version)
     if output == "json":
         print_json({**asdict(version), "bundle": bundle.model_dump(mode="json")})
         return
