@@ -37,7 +37,7 @@ def plan_step(
         folder=in_pod(folder, store),
         inputs={name: in_pod(uri, store) for name, (uri, _) in placed.items()},
         outputs={name: in_pod(uri, store) for name, uri in outputs.items()},
-        context=dict(context),
+        context={name: in_pod(value, store) for name, value in context.items()},
         code=in_pod(code_uri, store),
         code_files=code_files,
         attempt=attempt,

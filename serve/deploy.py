@@ -5,7 +5,7 @@ The registry alias has moved already; the service follows it by itself. This ste
     SEATRIAL_SERVE_URL       base address of the service
     SEATRIAL_MODEL_NAME      registered model name
     SEATRIAL_MODEL_VERSION   the version that the alias points to (an older one where the gate refused the new one)
-    SEATRIAL_MODEL_URI       that version's bundle
+    SEATRIAL_MODEL_URI       that version's bundle; one that an MLflow server hands out is fetched from SEATRIAL_TRACKING_URI
 
 Parameters: ``timeout`` (seconds until the version must answer, 60), ``check_rows`` (rows of the test part that are
 compared, 5,000; the first tenth of them also as JSON rows through /predict). Without an input ``dataset`` the
@@ -30,6 +30,7 @@ from jobs.contracts import dataset as datasets
 from jobs.contracts.entrypoint import run_step
 from jobs.contracts.errors import RunError, SetupError
 from jobs.contracts.job import Context, StepResult
+from jobs.control.artefacts import fetch_uri
 from jobs.scoring.scorer import Scorer
 from serve.client import Endpoint
 
@@ -55,8 +56,9 @@ def deploy(context: Context) -> StepResult:
     endpoint = _endpoint(context)
     context.report(f"waiting for version {endpoint.version} at {endpoint.url}", fraction=0.0)
     endpoint.wait()
-    scorer = Scorer(_setting("SEATRIAL_MODEL_URI"))
-    sample = _sample(context, scorer)
+    bundle = fetch_uri(_setting("SEATRIAL_MODEL_URI"), context.tracking_uri)
+    scorer = Scorer(bundle)
+    sample = _sample(context, bundle, scorer)
     offline = scorer.score(sample.features)
     difference = max(_compare(context, endpoint, sample, offline))
     if not difference <= TOLERANCE:  # also true for NaN
@@ -90,11 +92,11 @@ def _setting(name: str) -> str:
     raise SetupError(f"{name} is not set", hint="a deploy step is run by `seatrial run`, which starts the service and sets it")
 
 
-def _sample(context: Context, scorer: Scorer) -> Sample:
+def _sample(context: Context, bundle: str, scorer: Scorer) -> Sample:
     """``check_rows`` rows, evenly spread over the test part."""
     inputs = scorer.bundle.inputs
     if "dataset" not in context.inputs:
-        example = bundles.load_example(_setting("SEATRIAL_MODEL_URI"))
+        example = bundles.load_example(bundle)
         return Sample(_plain(pa.Table.from_pylist([example]), scorer), [None])
     manifest = datasets.load_manifest(context.inputs["dataset"])
     names = [field.name for field in inputs]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from jobs.contracts import bundle as bundles
 from jobs.contracts import storage
 from jobs.contracts.errors import IntegrityError
+from jobs.control import artefacts
 from jobs.scoring.scorer import Scorer
 from serve.answers import Headers, Refused
 from serve.rows import RowReader
@@ -28,13 +29,14 @@ class LoadedModel:
 
     def __init__(self, version: ModelVersion) -> None:
         self.name, self.version, self.uri = version.name, version.version, version.uri
-        self.scorer = Scorer(version.uri)  # checks every file's SHA-256
+        self._folder = artefacts.fetch(version)
+        self.scorer = Scorer(self._folder)  # checks every file's SHA-256
         self.bundle, self.fingerprint = self.scorer.bundle, self.scorer.fingerprint
         if version.fingerprint and version.fingerprint != self.fingerprint:
             raise IntegrityError(
                 f"the bundle is not the one registered as version {version.version}", where=version.uri, hint="register and promote the bundle again"
             )
-        self.example: dict[str, Any] = bundles.load_example(version.uri)
+        self.example: dict[str, Any] = bundles.load_example(self._folder)
         self.reader = RowReader(self.bundle.inputs)
         self.headers: Headers = ((b"x-seatrial-bundle", self.fingerprint.encode()), (b"x-seatrial-model-version", self.version.encode()))
         self._warm_up()
@@ -70,5 +72,5 @@ class LoadedModel:
 
     def _last_known(self) -> dict[str, Any]:
         """The highest index of every category: the model's tables must reach that far."""
-        vocabularies: dict[str, list[str]] = json.loads(storage.read_bytes(storage.join(self.uri, bundles.VOCABULARY)))
+        vocabularies: dict[str, list[str]] = json.loads(storage.read_bytes(storage.join(self._folder, bundles.VOCABULARY)))
         return self._unknown() | {name: values[-1] for name, values in vocabularies.items() if values}

@@ -39,7 +39,7 @@ from serve.slot import POLL_SECONDS, REMOTE_POLL_SECONDS
 HOST = "127.0.0.1"  # a laptop's service is the laptop's own
 APP = "seatrial"
 AUTO = "auto"  # Ray's word for the cluster whose node this process runs on
-_LOGGING = {"enable_access_log": False}  # it would be a line per request in the proxy and another in the replica
+LOGGING = {"enable_access_log": False}  # it would be a line per request in the proxy and another in the replica
 _LOG_HINT = "the logs are in Ray's folder, session_latest/logs"
 LIVE_TIMEOUT = 60  # seconds until the deployed service must answer
 _RAY_OPTIONS = {"namespace": "seatrial", "include_dashboard": False, "log_to_driver": False, "logging_level": "WARNING"}
@@ -84,8 +84,8 @@ def up(model: str, tracking_uri: str, *, port: int, alias: str = "champion", rep
     check_port(port)
     url = f"http://{HOST}:{port}"
     try:
-        ray_serve.start(http_options={"host": HOST, "port": port}, proxy_location="HeadOnly", logging_config=_LOGGING)
-        target = ray_serve.RunTarget(deployment(replicas).bind(model, tracking_uri, alias), name=APP, route_prefix="/", logging_config=_LOGGING)
+        ray_serve.start(http_options={"host": HOST, "port": port}, proxy_location="HeadOnly", logging_config=LOGGING)
+        target = ray_serve.RunTarget(deployment(replicas).bind(model, tracking_uri, alias), name=APP, route_prefix="/", logging_config=LOGGING)
         # Serve's own wait looks once a second: the service itself is asked instead.
         ray_serve.run_many([target], wait_for_applications_running=False, wait_for_ingress_deployment_creation=False)
     except (RayError, TimeoutError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import mlflow_server as mlflow_servers
 from tests import ray_cluster as clusters
 
 REPOSITORY = Path(__file__).parents[1]
@@ -31,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the developer's own store or tracking server."""
     for name in list(os.environ):
-        if name.startswith("SEATRIAL_") or name == "MLFLOW_TRACKING_URI":
+        if name.startswith(("SEATRIAL_", "MLFLOW_TRACKING_")):
             monkeypatch.delenv(name)
 
 
@@ -51,3 +52,10 @@ def ray_cluster() -> Iterator[clusters.RayCluster]:
     """One cluster for the whole suite; it starts when a test first asks for it."""
     with clusters.start() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow_servers.MlflowServer]:
+    """One server for the whole suite: a test takes a model name that is its own."""
+    with mlflow_servers.start(tmp_path_factory.mktemp("mlflow-server")) as server:
+        yield server

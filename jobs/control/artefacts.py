@@ -91,9 +91,9 @@ def verify(version: ModelVersion) -> Bundle:
 
 
 def _folder(cache: Path | None) -> Path:
-    if cache is None and not (home := os.environ.get("SEATRIAL_HOME")):
-        return _private(Path(tempfile.gettempdir()) / f"seatrial-{os.getuid()}") / "bundles"
-    return (cache or Path(home) / "cache") / "bundles"
+    if cache is None and (home := os.environ.get("SEATRIAL_HOME")):
+        cache = Path(home) / "cache"
+    return (cache or _private(Path(tempfile.gettempdir()) / f"seatrial-{os.getuid()}")) / "bundles"
 
 
 def _private(folder: Path) -> Path:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.contracts.errors import StorageError, missing_extra
+from jobs.contracts.errors import SeatrialError, StorageError, from_os_error, missing_extra
+from jobs.control.mlflow_http import is_server
 from jobs.control.registry_reader import SQLITE
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ def open_client(tracking_uri: str) -> MlflowClient:
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a run, amid our own
     try:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
@@ -35,6 +39,27 @@ def open_client(tracking_uri: str) -> MlflowClient:
         return MlflowClient(tracking_uri, tracking_uri)
     except (MlflowException, OSError) as error:
         raise StorageError(f"cannot open the model registry: {error}", where=tracking_uri, hint="check the address, and that the disk is not full") from error
+
+
+@contextmanager
+def translate(tracking_uri: str) -> Iterator[None]:
+    """What MLflow and the libraries below it have to say, as errors of ours."""
+    try:
+        yield
+    except SeatrialError:
+        raise
+    except OSError as error:
+        raise from_os_error(error, str(error.filename or tracking_uri)) from error
+    except Exception as error:
+        if not type(error).__module__.startswith(("mlflow.", "requests.", "sqlalchemy.")):
+            raise
+        told = str(error).strip().partition("\n")[0]
+        hint = (
+            "is the MLflow server running, and do the credentials allow writing?"
+            if is_server(tracking_uri)
+            else "check the disk, and run the same command again"
+        )
+        raise StorageError(f"the model registry refused: {told}", where=tracking_uri, hint=hint) from error
 
 
 def _create_tables(path: Path) -> None:

@@ -47,10 +47,10 @@ def get_json(address: str, path: str, **query: str) -> dict[str, Any]:
     """Errors: ServerError when the server refuses, StorageError when it does not answer or says something else than JSON."""
     url = f"{address.rstrip('/')}{path}"
     text = b"".join(chunks(f"{url}?{urllib.parse.urlencode(query)}"))
-    try:
-        return dict(json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise StorageError("the answer is not MLflow's", where=url, hint="is this the address of an MLflow server, and not of its proxy?") from error
+    found = _object(text)
+    if found is None:
+        raise StorageError("the answer is not MLflow's", where=url, hint="is this the address of an MLflow server, and not of a proxy that wants a login?")
+    return found
 
 
 def chunks(url: str, *, anonymous: bool = False) -> Iterator[bytes]:
@@ -59,7 +59,7 @@ def chunks(url: str, *, anonymous: bool = False) -> Iterator[bytes]:
     Errors: as :func:`get_json`; a body that breaks off is a StorageError or ends early, so hash what you keep.
     """
     request = urllib.request.Request(url)
-    _check_address(url)
+    check_address(url)
     if not anonymous and (credentials := _credentials()):
         request.add_unredirected_header("Authorization", credentials)  # a redirect may lead to another host
     try:
@@ -73,7 +73,7 @@ def chunks(url: str, *, anonymous: bool = False) -> Iterator[bytes]:
         raise StorageError(f"the registry does not answer: {error}", where=f"{where.scheme}://{where.netloc}", hint="is the MLflow server running?") from error
 
 
-def _check_address(url: str) -> None:
+def check_address(url: str) -> None:
     host = urllib.parse.urlsplit(url).netloc
     if "@" in host:  # it would end up in logs and listings
         raise SetupError("a registry's address may not carry credentials", where=host.rpartition("@")[2], hint=_HINTS[401])
@@ -85,14 +85,19 @@ def _refusal(error: urllib.error.HTTPError, url: str) -> ServerError:
             text = error.read(2_000).decode(errors="replace")
     except (OSError, HTTPException):
         text = ""
-    try:
-        told = dict(json.loads(text))
-    except (ValueError, TypeError):
-        told = {"message": text.strip()[:200] if "<" not in text else ""}
+    told = _object(text) or {"message": text.strip()[:200] if "<" not in text else ""}
     hint = _HINTS.get(error.code, "the server's log says more")
     refusal = ServerError(f"the registry answered {error.code}: {told.get('message') or error.reason}", where=url.partition("?")[0], hint=hint)
     refusal.status, refusal.code = error.code, str(told.get("error_code", ""))
     return refusal
+
+
+def _object(text: str | bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _credentials() -> str:

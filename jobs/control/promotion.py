@@ -6,22 +6,25 @@ after an evaluation's verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from jobs.contracts.errors import RunError
 from jobs.contracts.job import Product
 from jobs.control import tracking
 from jobs.control.home import Home
-from jobs.control.mlflow_client import open_client
+from jobs.control.mlflow_client import open_client, translate
 from jobs.control.registry import CHALLENGER, CHAMPION
 from jobs.control.registry_mlflow import MlflowRegistry
 from jobs.control.registry_reader import ModelVersion, resolve_alias
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Promotion:
         self._home, self._pipeline = home, pipeline
         # One worker: MLflow's client is not made for several threads, and SQLite has one writer anyway.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry")
-        self._client: Future[MlflowClient] = self._thread.submit(open_client, home.tracking_uri)
+        self._client: Future[MlflowClient] = self._submit(open_client, home.tracking_uri)
         self._begun: list[Future[Any]] = []
 
     def __enter__(self) -> Promotion:
@@ -54,6 +57,13 @@ class Promotion:
 
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        def translated() -> T:
+            with translate(self._home.tracking_uri):
+                return work(*args, **kwargs)
+
+        return self._thread.submit(translated)
 
     def champion(self) -> ModelVersion | None:
         return resolve_alias(self._home.tracking_uri, self._pipeline, CHAMPION)
@@ -70,11 +80,13 @@ class Promotion:
             )
         # The registry's own copy may be out of the target's reach; equal fingerprints mean equal bundles.
         uri = next((product.uri for product in products if product.fingerprint == champion.fingerprint), champion.uri)
-        return {"SEATRIAL_MODEL_NAME": champion.name, "SEATRIAL_MODEL_VERSION": champion.version, "SEATRIAL_MODEL_URI": uri}
+        found = {"SEATRIAL_MODEL_NAME": champion.name, "SEATRIAL_MODEL_VERSION": champion.version, "SEATRIAL_MODEL_URI": uri}
+        # A bundle that a server keeps to itself is fetched from there by the step; a target with another address for it overrides this one.
+        return found | ({"SEATRIAL_TRACKING_URI": champion.server} if champion.server else {})
 
     def record_training(self, trained: TrainedStep) -> None:
         """Begin to log a training step; errors surface in :meth:`settle`."""
-        self._begun.append(self._thread.submit(self._record_training, trained))
+        self._begun.append(self._submit(self._record_training, trained))
 
     def _record_training(self, trained: TrainedStep) -> str:
         client = self._client.result()
@@ -85,7 +97,7 @@ class Promotion:
 
     def register(self, trained: TrainedStep, bundle: str, *, report: str, verdict: Mapping[str, Any], tags: Mapping[str, str]) -> ModelVersion:
         """Register a judged bundle and move the alias that its verdict gives it."""
-        return self._thread.submit(self._register, trained, bundle, report, verdict, tags).result()
+        return self._submit(self._register, trained, bundle, report, verdict, tags).result()
 
     def _register(self, trained: TrainedStep, bundle: str, report: str, verdict: Mapping[str, Any], tags: Mapping[str, str]) -> ModelVersion:
         client = self._client.result()

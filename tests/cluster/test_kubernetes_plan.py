@@ -106,3 +106,16 @@ def test_a_handle_names_the_cluster_for_ever(backend: KubernetesBackend, tmp_pat
 def test_what_is_no_handle(text: str) -> None:
     with pytest.raises(RequestError, match="not a handle"):
         Handle.parse(text)
+
+
+def test_a_deploy_step_is_told_paths_and_addresses_as_its_pod_knows_them(backend: KubernetesBackend, tmp_path: Path) -> None:
+    step, job = Step(kind="deploy"), Job(pipeline="parcels", run=RUN, step="answer", kind="deploy", fingerprint="f" * 64)
+    context = {"SEATRIAL_MODEL_URI": f"pvc://seatrial-data/runs/{RUN}/train/bundle", "SEATRIAL_TRACKING_URI": "http://localhost:5000"}
+
+    def told(**more: str) -> dict[str, str]:
+        body = backend.plan(step, job, {}, code(tmp_path), context | more).requests[-1].body
+        return {each["name"]: each.get("value", "") for each in body["spec"]["template"]["spec"]["containers"][0]["env"]}
+
+    assert told()["SEATRIAL_MODEL_URI"] == f"/seatrial/store/runs/{RUN}/train/bundle"
+    assert told()["SEATRIAL_TRACKING_URI"] == "http://seatrial-mlflow:5000"  # not where the driver reaches it from outside
+    assert told(SEATRIAL_MODEL_URI="mlflow-artifacts:/1/r/artifacts/bundle")["SEATRIAL_MODEL_URI"] == "mlflow-artifacts:/1/r/artifacts/bundle"

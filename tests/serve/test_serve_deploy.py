@@ -18,6 +18,7 @@ from jobs.contracts.entrypoint import run_step
 from jobs.contracts.job import ERROR, METRICS, OUTPUTS, Job
 from serve.asgi import create_app
 from serve.deploy import deploy
+from tests.http_server import Answer, FakeServer
 from tests.serve.conftest import Alias, Published
 
 
@@ -119,3 +120,15 @@ def test_no_champion_and_no_service_are_errors(service: Service, step: Any) -> N
 def test_without_its_variables_the_step_says_what_is_missing(step: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     code, error = step("", 1)
     assert (code, error["what"]) == (2, "SEATRIAL_SERVE_URL is not set")
+
+
+def test_a_bundle_that_a_server_hands_out_is_fetched_from_there(service: Service, published: Published, step: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """A champion of an earlier run lies in the registry alone, out of the target's store."""
+    service.alias.target = published.version(2)
+    place = "/api/2.0/mlflow-artifacts/artifacts/1/run/artifacts/bundle"
+    monkeypatch.setenv("SEATRIAL_HOME", str(tmp_path))
+    with FakeServer({f"{place}/{path.name}": Answer(path.read_bytes()) for path in Path(published.uri(2)).iterdir()}) as mlflow:
+        monkeypatch.setenv("SEATRIAL_TRACKING_URI", mlflow.address)
+        code, result = step(service.url, 2, uri="mlflow-artifacts:/1/run/artifacts/bundle", dataset=False)
+    assert (code, result["summary"]["rows_compared"]) == (0, 1)
+    assert {request.path for request in mlflow.requests} == {f"{place}/{path.name}" for path in Path(published.uri(2)).iterdir()}

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +11,8 @@ from jobs.control import tracking
 from jobs.control.mlflow_client import open_client
 from jobs.control.registry_mlflow import MlflowRegistry
 from jobs.control.registry_reader import list_versions, resolve_alias
-from jobs.control.services import get_json
 from tests.factories import make_bundle, make_dataset
+from tests.mlflow_server import MlflowServer
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +49,9 @@ def _check_life_of_a_model(uri: str, folder: Path, model: str) -> None:
         assert (version.uri, version.run) == (theirs[version.version].source, theirs[version.version].run_id)
         assert version.tags == theirs[version.version].tags
     assert (champion := resolve_alias(uri, model, "champion")) is not None
-    assert (champion.version, champion.aliases) == ("2", ("challenger", "champion"))
+    assert champion == ours[0]
+    assert champion.aliases == ("challenger", "champion")
+    assert resolve_alias(uri, model, "no-such-alias") is None
     assert list_versions(uri, "no-such-model") == []
     assert model in {version.name for version in list_versions(uri)}
 
@@ -91,35 +88,5 @@ def test_an_unreadable_store_is_a_clear_error(tmp_path: Path) -> None:
         list_versions("http://127.0.0.1:9")
 
 
-@pytest.fixture
-def server(places: tuple[str, Path], tmp_path: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    argv = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        f"sqlite:///{tmp_path / 'server.db'}",
-        "--artifacts-destination",
-        str(tmp_path / "art"),
-    ]
-    log = (tmp_path / "server.log").open("wb")
-    child = subprocess.Popen([*argv, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"], stdout=log, stderr=log, start_new_session=True)
-    try:
-        deadline = time.monotonic() + 90
-        while get_json(f"http://127.0.0.1:{port}/version")[0] == 0 and time.monotonic() < deadline and child.poll() is None:
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        from jobs.control.processes import stop_session
-
-        stop_session(child.pid)
-        log.close()
-
-
-@pytest.mark.full
-def test_a_server_is_read_through_its_rest_interface(server: str, places: tuple[str, Path]) -> None:
-    _check_life_of_a_model(server, places[1], model="parcels")
+def test_a_server_is_read_through_its_rest_interface(mlflow_server: MlflowServer, places: tuple[str, Path]) -> None:
+    _check_life_of_a_model(mlflow_server.address, places[1], model="parcels")
