@@ -89,7 +89,9 @@ class Context:
         """The context of this process. A step folder in an object store is worked on in a scratch folder that the store follows."""
         home = home_of(job_file, env)
         if storage.is_local(home):
-            yield cls._load(job_file, storage.local_path(home), None, env)
+            folder = storage.local_path(home)
+            folder.mkdir(parents=True, exist_ok=True)  # a job file that was mounted from elsewhere leaves it to the step
+            yield cls._load(job_file, folder, None, env)
         else:
             with scratch(home, MIRRORED) as mirror:
                 yield cls._load(job_file, mirror.folder, mirror, env)

@@ -32,6 +32,7 @@ PLURALS = {
     "Job": "batch/v1/jobs",
     "Pod": "v1/pods",
     "RayJob": "ray.io/v1/rayjobs",
+    "Secret": "v1/secrets",
     "Service": "v1/services",
 }
 PLURALS |= {"Workload": "kueue.x-k8s.io/v1beta2/workloads"}
@@ -68,7 +69,7 @@ class KubeServer(kmock.KubernetesEmulator):
         return None if found is None or found.deleted else found.raw
 
     def names(self, kind: str) -> list[str]:
-        return [name for (resource, _, name), each in self.objects._objects.items() if resource == kmock.resource(PLURALS[kind]) and not each.deleted]
+        return [name for (resource, _, name), each in list(self.objects._objects.items()) if resource == kmock.resource(PLURALS[kind]) and not each.deleted]
 
     def set_status(self, kind: str, name: str, **status: Any) -> None:
         self.objects._objects[self._key(kind, name)].patch({"status": status})
@@ -154,7 +155,7 @@ class KubeServer(kmock.KubernetesEmulator):
             request.data["metadata"]["ownerReferences"] = list(owners.values())
 
     def _collect_garbage(self, uid: str) -> None:
-        for each in self.objects._objects.values():
+        for each in list(self.objects._objects.values()):
             owners = [] if each.deleted else each.raw["metadata"].get("ownerReferences", [])
             if any(owner["uid"] == uid for owner in owners):
                 left = [owner for owner in owners if owner["uid"] != uid]

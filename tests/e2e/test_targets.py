@@ -31,7 +31,7 @@ def _epochs(place: Place) -> list[int]:
 
 
 def test_a_killed_client_loses_nothing_on_ray(place: Place, on_ray: tuple[str, ...]) -> None:
-    client = place.start("run", FILE, *on_ray, "--set", "steps.fit.params.epochs_at_most=60")
+    client = place.start("run", FILE, *on_ray, "--set", "steps.fit.params.epochs_at_most=300")
     wait_until(lambda: client.poll() is not None or len(_epochs(place)) >= 2)
     assert client.poll() is None, client.communicate()
     client.kill()
