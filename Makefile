@@ -13,7 +13,7 @@ TORCH := $(if $(wildcard $(addsuffix /torch-*-$(TAG)-*.whl,$(LINKS))),$(addprefi
 # Bytecode is compiled on install: without it the first import of each engine costs seconds.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt $(TORCH)
 
-.PHONY: help run test test-full check format bench constraints clean
+.PHONY: help run test test-full check format bench constraints images image-ray image-spark push sbom clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the commands
@@ -47,6 +47,41 @@ constraints: $(VENV)/.ready-test  ## Resolve constraints.txt anew
 	  --constraint - --no-header --no-annotate --output-file $(VENV)/resolved.txt
 	@# The CUDA build's own packages stay free: the CPU build has none of them.
 	@grep -vE '^(nvidia-|cuda-|triton)' $(VENV)/resolved.txt > constraints.txt
+
+# ---- Container images --------------------------------------------------------------------------------------------------
+DOCKER ?= docker
+# Goes before the images' names: host/path.
+REGISTRY ?=
+# Object stores that Spark itself reads and writes: aws, azure or both.
+HADOOP_CLOUD ?=
+# More for `docker build`, such as --platform or --build-arg MAVEN_MIRROR=…
+BUILD_ARGS ?=
+SBOM ?= dist
+SYFT ?= $(DOCKER) run --rm --volume /var/run/docker.sock:/var/run/docker.sock anchore/syft:v1.45.1
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+image = $(if $(REGISTRY),$(REGISTRY:%/=%)/)seatrial-$(1):$(VERSION)
+
+images: image-ray image-spark  ## Build both images (TORCH_BACKEND=cu128, HADOOP_CLOUD="aws azure", REGISTRY=host/path)
+
+image-ray image-spark: image-%:
+	$(DOCKER) build --target $* --tag $(call image,$*) \
+	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) \
+	  --build-arg VERSIONS='$(shell $(PYTHON) docker/versions.py $*)' \
+	  --build-arg TORCH_BACKEND=$(TORCH_BACKEND) --build-arg HADOOP_CLOUD="$(HADOOP_CLOUD)" \
+	  $(if $(RAY_EXTRAS),--build-arg RAY_EXTRAS="$(RAY_EXTRAS)") $(if $(SPARK_EXTRAS),--build-arg SPARK_EXTRAS="$(SPARK_EXTRAS)") $(BUILD_ARGS) .
+
+push: .needs-registry images  ## Push both images (REGISTRY=host/path)
+	$(DOCKER) push $(call image,ray)
+	$(DOCKER) push $(call image,spark)
+
+.PHONY: .needs-registry
+.needs-registry:
+	@test -n "$(REGISTRY)" || { echo "name the registry: make images push REGISTRY=host/path" >&2; exit 2; }
+
+sbom:  ## List what both images hold, as CycloneDX, in dist/ (SYFT=syft for one of your own)
+	@mkdir -p $(SBOM)
+	$(SYFT) docker:$(call image,ray) --output cyclonedx-json > $(SBOM)/seatrial-ray-$(VERSION).cdx.json
+	$(SYFT) docker:$(call image,spark) --output cyclonedx-json > $(SBOM)/seatrial-spark-$(VERSION).cdx.json
 
 clean:  ## Remove the environment and everything that runs made
 	rm -rf $(VENV) .seatrial build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
