@@ -13,7 +13,7 @@ TORCH := $(if $(wildcard $(addsuffix /torch-*-$(TAG)-*.whl,$(LINKS))),$(addprefi
 # Bytecode is compiled on install: without it the first import of each engine costs seconds.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt $(TORCH)
 
-.PHONY: help run test test-full check format bench constraints images image-ray image-spark push sbom clean
+.PHONY: help run chart-docs test test-full check format bench constraints images image-ray image-spark push sbom clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the commands
@@ -47,6 +47,9 @@ constraints: $(VENV)/.ready-test  ## Resolve constraints.txt anew
 	  --constraint - --no-header --no-annotate --output-file $(VENV)/resolved.txt
 	@# The CUDA build's own packages stay free: the CPU build has none of them.
 	@grep -vE '^(nvidia-|cuda-|triton)' $(VENV)/resolved.txt > constraints.txt
+
+chart-docs: $(VENV)/.ready-test  ## Make the chart's schema, its README's table and its dashboards anew
+	@$(BIN)/python helm/dashboards.py && $(BIN)/python helm/chart_docs.py
 
 # ---- Container images --------------------------------------------------------------------------------------------------
 DOCKER ?= docker

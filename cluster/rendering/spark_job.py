@@ -29,6 +29,7 @@ DRIVER, EXECUTOR = "spark-driver", "spark-executor"  # container names
 ENTRYPOINT = "/opt/entrypoint.sh"  # in the image: starts what Spark's own images start, from the variables that Spark sets
 POD_NAME = "SEATRIAL_POD_NAME"
 DRIVER_PORT, BLOCK_PORT = 7078, 7079
+UI_PORT = 4040  # also answers Prometheus: /metrics/executors/prometheus tells of all executors
 DRIVER_HEAP = 1024  # MiB; executors do the work
 _DRIVER_CORES = 2  # that it may use when they are free: it describes the finished dataset
 _HEAP_LEAST = 512  # MiB; Spark refuses less than 450
@@ -74,7 +75,8 @@ def render(settings: KubernetesTarget, step: Step, job: Job, name: str, places: 
     env = environment.of_step(settings, step, job, places, SPARK_CONF_DIR=JOB)
     own_name = {"name": POD_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     amounts = Amounts(step.resources.cpu, mebibytes(step.resources.memory) + DRIVER_HEAP + _overhead(DRIVER_HEAP), cpu_limit=_DRIVER_CORES)
-    driver = container(settings, DRIVER, settings.images.spark, amounts, mounts, [*env, own_name], command=command(step))
+    ports = [{"name": "spark-ui", "containerPort": UI_PORT}]
+    driver = container(settings, DRIVER, settings.images.spark, amounts, mounts, [*env, own_name], command=command(step), ports=ports)
     pod = pod_spec(settings, driver, mounts, account=settings.spark_service_account, token=True)
     return wrap(settings, step, job, name, settings.images.spark, pod)
 
@@ -96,7 +98,10 @@ def _confs(settings: KubernetesTarget, step: Step, name: str) -> dict[str, str]:
         "spark.executor.memory": f"{heap}m",
         "spark.executor.memoryOverhead": f"{_overhead(heap)}m",
         "spark.local.dir": f"{SCRATCH.path}/spark",
-        "spark.ui.enabled": "false",
+        "spark.ui.enabled": "true",
+        "spark.ui.port": str(UI_PORT),
+        "spark.ui.killEnabled": "false",  # it has no login
+        "spark.ui.prometheus.enabled": "true",
     }
     return {**facts, **_executors(step), **_cluster(settings, step)}
 

@@ -75,13 +75,16 @@ def pods(rendered: Sequence[dict[str, Any]]) -> Iterator[tuple[str, dict[str, An
     for each in rendered:
         if each["kind"] == "Pod":
             yield "Pod", each["spec"]
-        if each["kind"] == "Job":
-            yield "Job", each["spec"]["template"]["spec"]
-        if each["kind"] == "ConfigMap" and "executor.yaml" in each["data"]:
+        if each["kind"] in ("Job", "Deployment"):
+            yield each["kind"], each["spec"]["template"]["spec"]
+        if each["kind"] == "CronJob":
+            yield "CronJob", each["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        if each["kind"] == "ConfigMap" and "executor.yaml" in each.get("data", {}):
             yield "executor.yaml", yaml.safe_load(each["data"]["executor.yaml"])["spec"]
-        if each["kind"] == "RayJob":
-            cluster = each["spec"]["rayClusterSpec"]
-            yield "submitter", each["spec"]["submitterPodTemplate"]["spec"]
+        if each["kind"] in ("RayJob", "RayService", "RayCluster"):
+            cluster = each["spec"].get("rayClusterSpec") or each["spec"].get("rayClusterConfig") or each["spec"]
+            if each["kind"] == "RayJob":
+                yield "submitter", each["spec"]["submitterPodTemplate"]["spec"]
             yield "head", cluster["headGroupSpec"]["template"]["spec"]
             yield from ((f"workers {group['groupName']}", group["template"]["spec"]) for group in cluster["workerGroupSpecs"])
 

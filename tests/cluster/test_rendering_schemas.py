@@ -1,6 +1,6 @@
-"""Every object is one that the API server knows: Kubernetes' own schemas, strictly, and KubeRay's custom resource definition.
+"""Every object is one that the API server knows: Kubernetes' own schemas, strictly, and KubeRay's custom resource definitions.
 
-The definitions are KubeRay's ``ray.io_rayjobs.yaml``, release 1.7.0, in a folder that ``SEATRIAL_TEST_KUBERAY_CRDS`` names.
+The definitions are KubeRay's ``ray.io_*.yaml``, release 1.7.0, in a folder that ``SEATRIAL_TEST_KUBERAY_CRDS`` names.
 """
 
 from __future__ import annotations
@@ -48,10 +48,11 @@ STAGING = staging_pod(FULL, "seatrial-staging-1")
 
 
 @cache
-def ray_jobs() -> jsonschema.Draft202012Validator:
+def kuberay(kind: str) -> jsonschema.Draft202012Validator:
+    """Of a RayJob, RayCluster or RayService."""
     if not CRDS:
         pytest.skip("SEATRIAL_TEST_KUBERAY_CRDS names no folder with KubeRay's custom resource definitions")
-    definition = yaml.load((Path(CRDS) / "ray.io_rayjobs.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # 1 MB: seconds less
+    definition = yaml.load((Path(CRDS) / f"ray.io_{kind.lower()}s.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # 1 MB: seconds less
     version = next(each for each in definition["spec"]["versions"] if each["name"] == "v1")
     return jsonschema.Draft202012Validator(closed(version["schema"]["openAPIV3Schema"]))
 
@@ -70,8 +71,8 @@ def closed(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def check(body: dict[str, Any]) -> None:
-    if body["kind"] == "RayJob":
-        ray_jobs().validate({key: value for key, value in body.items() if key != "metadata"})
+    if body["apiVersion"].startswith("ray.io/"):
+        kuberay(body["kind"]).validate({key: value for key, value in body.items() if key != "metadata"})
     else:
         kubernetes_validate.validate(body, VERSION, strict=True)
     for place, pod in rendered.pods([body]):

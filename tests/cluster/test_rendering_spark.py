@@ -52,6 +52,13 @@ def test_the_driver_is_found_where_executors_look_for_it() -> None:
     assert pod["serviceAccountName"] == "seatrial-spark"
 
 
+def test_the_driver_tells_prometheus_of_its_executors() -> None:
+    container = rendered.main(STEP)["spec"]["template"]["spec"]["containers"][0]
+    assert container["ports"] == [{"name": "spark-ui", "containerPort": int(confs()["spark.ui.port"])}]
+    assert confs()["spark.ui.prometheus.enabled"] == "true"
+    assert confs()["spark.ui.killEnabled"] == "false", "it has no login"
+
+
 def test_a_range_of_workers_is_dynamic_allocation() -> None:
     data = rendered.config(rendered.objects(rendered.step("etl", resources={"workers": {"min": 1, "max": 4}})))[spark_job.DEFAULTS]
     assert "spark.dynamicAllocation.minExecutors 1\n" in data

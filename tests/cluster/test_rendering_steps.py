@@ -229,7 +229,8 @@ resources = st.fixed_dictionaries(
         "accelerator": st.text(max_size=70),
     }
 )
-words = st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), st.text(max_size=30), max_size=3)
+text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)  # a job file with a NUL is refused
+words = st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), text, max_size=3)
 
 
 @settings(max_examples=60, deadline=None)
