@@ -84,5 +84,7 @@ def _local_inputs(job_file: Pipeline, folder: Path) -> tuple[dict[str, Source], 
 
 
 def _frozen(job_file: Pipeline) -> str:
-    """The job file as it was validated, with its overrides."""
-    return yaml.safe_dump(job_file.model_dump(mode="json", by_alias=True, exclude_unset=True), sort_keys=False)
+    """The job file as it was validated, with its overrides. How this machine reaches a cluster means nothing to a driver inside it."""
+    values = job_file.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    values.get("targets", {}).get("kubernetes", {}).pop("context", None)
+    return yaml.safe_dump(values, sort_keys=False)

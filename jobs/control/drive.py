@@ -9,6 +9,7 @@ The home is the store that this job's folder lies in: ``<home>/runs/<run>/driver
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -21,17 +22,20 @@ from jobs.contracts.states import JobState
 from jobs.control import pipeline
 from jobs.control.home import Home
 
+log = logging.getLogger(__name__)
+
 
 class Reported:
-    """Progress of the steps, as the driver's own."""
+    """Progress of the steps, as the driver's own; also in its log, which is what a terminal far away follows."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     def update(self, step: str, state: JobState, message: str = "", fraction: float | None = None, seconds: float | None = None) -> None:
-        self._context.report(f"{step} {state.lower()}{': ' if message else ''}{message}")
+        self.note(f"{step} {state.lower()}{': ' if message else ''}{message}")
 
     def note(self, text: str) -> None:
+        log.info(text)
         self._context.report(text)
 
     def close(self) -> None:
@@ -54,12 +58,18 @@ def drive(context: Context) -> StepResult:
 def _job_file(context: Context) -> Path:
     """The job file with the places that this target gave its inputs and code."""
     values = yaml.safe_load(context.job.params["job_file"])
-    values["code"] = str(Path(context.code).absolute())
+    values["code"] = str(_code_folder(Path(context.code).absolute()))
     for name, (step, key) in context.job.params["inputs"].items():
         values["steps"][step]["inputs"][key] = context.inputs[name]
     path = context.folder / "pipeline.yaml"
     path.write_text(yaml.safe_dump(values, sort_keys=False))
     return path
+
+
+def _code_folder(code: Path) -> Path:
+    """A mounted ConfigMap shows its files as links beside the kubelet's own folders; they lie in the one that ``..data`` means now."""
+    current = code / "..data"
+    return current.resolve() if current.is_dir() else code
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # listing jobs needs neither pyarrow nor pydantic
 
 FILE = "state.db"
 KEPT = 10_000  # newest records that stay; unfinished jobs stay in any case
+_ROOM = 1 << 16  # bytes that SQLite needs beside the file itself
 _PATIENCE = 30.0  # seconds to wait for other writers; each needs milliseconds
 _VERSION = 1
 _TABLE = """
@@ -179,7 +181,8 @@ def _translate(error: sqlite3.Error, path: Path) -> SeatrialError:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StorageError(f"another process has held the list of jobs for {_PATIENCE:.0f} s", where=str(path), hint="end that process and repeat the command")
-    if name.startswith("SQLITE_FULL"):
+    # Without room for its shared memory SQLite speaks of an I/O error only.
+    if name.startswith("SQLITE_FULL") or (name.startswith("SQLITE_IOERR") and shutil.disk_usage(path.parent).free < _ROOM):
         return StorageError("the disk is full", where=str(path), hint="free some space and run the same command again; finished work is kept")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH", "SQLITE_IOERR")):
         return StorageError(f"cannot read or write the list of jobs: {error}", where=str(path), hint="check the folder's owner and that it is on a local disk")

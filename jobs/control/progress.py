@@ -97,7 +97,7 @@ class Terminal:
         line.seconds = seconds if seconds is not None else line.seconds
 
     def note(self, text: str) -> None:
-        self._live.console.print(text)
+        self._live.console.print(text, markup=False)
 
     def close(self) -> None:
         self._live.stop()
@@ -105,11 +105,13 @@ class Terminal:
     def _table(self) -> RenderableType:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
+        from rich.text import Text
 
         table = Table.grid(padding=(0, 2))
         for step, line in self._lines.items():
             mark, style = _MARKS.get(line.state, ("?", "dim"))
             seconds = time.monotonic() - line.started if line.state == JobState.RUNNING else line.seconds
             bar = ProgressBar(total=1, completed=line.fraction, width=16) if line.fraction is not None else ""
-            table.add_row(f"[{style}]{mark}[/]", step, f"{seconds:5.1f} s" if line.state != JobState.QUEUED else "", bar, line.message)
+            # A message may be any program's words, which are no markup.
+            table.add_row(f"[{style}]{mark}[/]", step, f"{seconds:5.1f} s" if line.state != JobState.QUEUED else "", bar, Text(line.message))
         return table

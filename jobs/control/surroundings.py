@@ -52,12 +52,7 @@ class LocalServices:
         self._services = Services(home, model=pipeline.name, port=pipeline.targets.local.port)
 
     def start(self) -> None:
-        self._services.start(cpus=self._logical_cores(), keep=self._keep)
-
-    def _logical_cores(self) -> int:
-        """Cores that Ray is told of: what the training steps that may run at once ask for, however many there are."""
-        asked = [step.resources.cpu * step.resources.max_workers for step in self._pipeline.steps.values() if step.kind == Kind.TRAIN]
-        return max(1, int(sum(sorted(asked, reverse=True)[: self._pipeline.targets.local.max_parallel])))
+        self._services.start(cpus=logical_cores(self._pipeline), keep=self._keep)
 
     def advance(self) -> None:
         self._services.advance()
@@ -70,3 +65,12 @@ class LocalServices:
     def stop(self, *, succeeded: bool) -> None:
         if not (self._keep and succeeded):
             self._services.stop()
+
+
+def logical_cores(pipeline: Pipeline) -> int:
+    """Cores that Ray is told of: what the training steps that may run at once ask for, however many there are.
+
+    A worker asks for whole cores and at least one (``jobs.steps.settings``), so two quarters make two.
+    """
+    asked = [max(1, int(step.resources.cpu)) * step.resources.max_workers for step in pipeline.steps.values() if step.kind == Kind.TRAIN]
+    return max(1, sum(sorted(asked, reverse=True)[: pipeline.targets.local.max_parallel]))

@@ -114,7 +114,8 @@ class KubeServer(kmock.KubernetesEmulator):
     def _refused(self, raw: web.BaseRequest) -> web.Response | None:
         said = f"{raw.method} {raw.path}"
         self.asked.append(said)
-        if raw.headers.get("authorization") != f"Bearer {TOKEN}":
+        scheme, _, token = raw.headers.get("authorization", "").partition(" ")
+        if (scheme.lower(), token) != ("bearer", TOKEN):  # inside a cluster the client writes it small
             return _refusal(401, "Unauthorized")
         if self.troubles:
             self.troubles -= 1
@@ -127,6 +128,8 @@ class KubeServer(kmock.KubernetesEmulator):
         if request.action == kmock.action.CREATE:
             if request.namespace != NAMESPACE:
                 return _refusal(404, f'namespaces "{request.namespace}" not found')
+            if (path := _reserved_path(request.data)) is not None:
+                return _refusal(422, f"configMap.items.path: Invalid value: {path!r}: must not start with '..'")
             request.data["metadata"].update(_identity())
             if request.params.get("dryRun") == "All":
                 exists = self.get(request.data["kind"], request.data["metadata"]["name"])
@@ -217,6 +220,15 @@ class KubeServer(kmock.KubernetesEmulator):
 
 def _identity() -> Object:
     return {"uid": str(uuid.uuid4()), "creationTimestamp": datetime.now(UTC).isoformat()}
+
+
+def _reserved_path(body: Any) -> str | None:
+    """A path of a mounted ConfigMap that only the kubelet may make, however deep it lies in the object."""
+    if isinstance(body, dict):
+        items = (body.get("configMap") or {}).get("items") or ()
+        found = (item["path"] for item in items if item["path"].startswith(".."))
+        return next(found, None) or next(filter(None, map(_reserved_path, body.values())), None)
+    return next(filter(None, map(_reserved_path, body)), None) if isinstance(body, list) else None
 
 
 def _refusal(status: int, message: str) -> web.Response:

@@ -166,3 +166,24 @@ def test_a_newer_file_and_a_folder_that_is_none_are_refused(store: Handles, tmp_
     (tmp_path / "file").write_text("")
     with pytest.raises(SeatrialError, match="File exists"):
         Handles(Home(tmp_path / "file")).record(_plan(), "p", "train")
+
+
+def test_a_full_disk_is_told_as_such_wherever_sqlite_met_it(tmp_path: Path) -> None:
+    """With no room for the shared memory of its journal SQLite says "disk I/O error" only, so each size is tried."""
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)], capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system needs root: run the tests as root, or in a container with SYS_ADMIN")
+    try:
+        for left in range(0, 256 << 10, 8192):
+            subprocess.run(["find", str(small), "-mindepth", "1", "-delete"], check=True)
+            (small / "filler").write_bytes(bytes((256 << 10) - left))
+            try:
+                Handles(Home(small)).record(_plan(), "p", "train")
+            except SeatrialError as error:
+                assert "the disk is full" in str(error), f"{left} bytes left: {error}"  # noqa: PT017
+            else:
+                break
+        assert left > 0
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=False)
