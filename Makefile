@@ -13,7 +13,7 @@ TORCH := $(if $(wildcard $(addsuffix /torch-*-$(TAG)-*.whl,$(LINKS))),$(addprefi
 # Bytecode is compiled on install: without it the first import of each engine costs seconds.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt $(TORCH)
 
-.PHONY: help run chart-docs test test-full check format bench constraints images image-ray image-spark push sbom clean
+.PHONY: help run chart-docs test test-full test-cluster check format bench constraints images image-ray image-spark push sbom clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the commands
@@ -27,6 +27,10 @@ test: $(VENV)/.ready-test check  ## Every check: lint, types, imports, tests
 
 test-full: $(VENV)/.ready-test check  ## The same, with the long suites
 	@$(BIN)/python -m pytest --full $(ARGS)
+
+# The first failure ends it: each test builds on what the ones before have left in the cluster.
+test-cluster: $(VENV)/.ready-test  ## On a real cluster: SEATRIAL_TEST_KUBECONFIG, SEATRIAL_TEST_IMAGE_RAY, SEATRIAL_TEST_IMAGE_SPARK
+	@$(BIN)/python -m pytest tests/cluster_real --exitfirst --verbose $(ARGS)
 
 check: $(VENV)/.ready-test  ## Lint, types and import rules only
 	@$(BIN)/ruff check .

@@ -48,7 +48,7 @@ def texts(api: Api, body: Object, pods: Sequence[Object]) -> list[str]:
     """Everything worth matching, the object's own words first."""
     if states.state_of(body, pods) == JobState.SUCCEEDED:
         return []
-    troubled = [pod for pod in pods if not _is_well(pod)]
+    troubled = [pod for pod in pods if not is_well(pod)]
     found = chain(_object_texts(body), *map(pod_texts, troubled), _event_texts(api, body, pods))
     return list(dict.fromkeys(found))
 
@@ -94,21 +94,23 @@ def _container_texts(container: Object) -> Iterator[str]:
 
 def _event_texts(api: Api, body: Object, pods: Sequence[Object]) -> Iterator[str]:
     """Events of the object, of what it owns and of its troubled pods, newest first."""
-    well = {pod["metadata"]["name"] for pod in pods if _is_well(pod)}
+    well = {pod["metadata"]["name"] for pod in pods if is_well(pod)}
     troubled = {pod["metadata"]["name"] for pod in pods} - well
     prefix = body["metadata"]["name"]
-    for event in sorted(api.list("Event"), key=_moment, reverse=True):
+    for event in sorted(api.list("Event"), key=moment, reverse=True):
         name = str(event.get("involvedObject", {}).get("name", ""))
         if name in troubled or (name not in well and (name == prefix or name.startswith(f"{prefix}-"))):
             yield _line(event.get("reason", ""), event.get("message", ""))
 
 
-def _moment(event: Object) -> str:
+def moment(event: Object) -> str:
+    """When an event was last seen, as text that sorts."""
     series = event.get("series") or {}
     return str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or "")
 
 
-def _is_well(pod: Object) -> bool:
+def is_well(pod: Object) -> bool:
+    """It runs as it should, or has done its work."""
     status = pod.get("status") or {}
     if status.get("phase") == "Succeeded":
         return True

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from cluster.rendering import environment, labels
-from cluster.rendering.amounts import Amounts, cores, mebibytes
+from cluster.rendering.amounts import Amounts, cores, mebibytes, most
 from cluster.rendering.config_maps import step_mounts
 from cluster.rendering.places import JOB, Places
 from cluster.rendering.plain_job import command, wrap
@@ -129,7 +129,7 @@ def _cluster(settings: KubernetesTarget, step: Step) -> dict[str, str]:
         "executor.podTemplateFile": f"{JOB}/{TEMPLATE}",
         "executor.podTemplateContainerName": EXECUTOR,
         "executor.request.cores": cores(step.resources.cpu),
-        "executor.limit.cores": cores(step.resources.cpu),
+        "executor.limit.cores": cores(most(step.resources.cpu)),
         "authenticate.executor.serviceAccountName": settings.service_account,
         # Each of these would need a right that the driver's account has not: on configmaps, and on persistentvolumeclaims.
         "executor.disableConfigMap": "true",

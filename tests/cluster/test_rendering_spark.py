@@ -92,7 +92,7 @@ def test_the_executors_that_spark_asks_for_are_admitted(tmp_path: Path) -> None:
     assert pod["metadata"]["labels"]["seatrial.dev/run"] == rendered.RUN
     (only,) = pod["spec"]["containers"]
     assert only["command"] == ["/opt/entrypoint.sh"]
-    assert only["resources"]["requests"] == only["resources"]["limits"] == {"cpu": "500m", "memory": "1408Mi"}
+    assert only["resources"] == {"requests": {"cpu": "500m", "memory": "1408Mi"}, "limits": {"cpu": "1", "memory": "1408Mi"}}
     assert {"/seatrial/code", "/seatrial/store"} <= {mount["mountPath"] for mount in only["volumeMounts"]}
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "data": ("jobs.control.cli.data", "List, show and verify datasets."),
     "models": ("jobs.control.cli.models", "List registered models, show one, trace its lineage."),
     "serve": ("jobs.control.cli.serve", "Start, look at and stop the service that answers predictions."),
+    "cluster": ("cluster.bringup.commands", "Make, look at and remove a Kubernetes cluster that runs jobs."),
     "doctor": ("jobs.control.cli.doctor", "Explain why something is not running, or what this machine lacks."),
 }
 

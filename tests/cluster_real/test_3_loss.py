@@ -1,0 +1,63 @@
+"""Pods are killed as a machine that loses power would; each job goes on where it was."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from cluster.bringup.waiting import World
+from jobs.control.backend import Backend
+from tests.cluster_real.sandbox import Sandbox
+
+EPOCHS = 30
+
+
+def _running(world: World, **labels: str) -> list[str]:
+    return [
+        pod["metadata"]["name"]
+        for pod in world.all("pods")
+        if pod["status"].get("phase") == "Running" and labels.items() <= (pod["metadata"].get("labels") or {}).items()
+    ]
+
+
+def test_a_killed_executor_is_replaced(sandbox: Sandbox) -> None:
+    handle, run = sandbox.submit("features", "steps.features.inputs.raw=raw-all", "steps.features.params.split=time")
+    mine = {"seatrial.dev/run": run, "spark-role": "executor"}
+    world = sandbox.wait("pods", lambda world: "" if len(_running(world, **mine)) >= 2 else "two executors are not running yet")
+    before = set(_running(world, **mine))
+    victim = min(before)
+    sandbox.kill(victim)
+    world = sandbox.wait("pods", lambda world: "" if set(_running(world, **mine)) - before else "no replacement is running yet", limit=180)
+    assert set(_running(world, **mine)) - before
+    sandbox.ends_well(handle)
+
+
+@pytest.mark.parametrize("role", ["worker", "head"])
+def test_a_killed_training_pod_goes_on_from_a_checkpoint(sandbox: Sandbox, role: str) -> None:
+    # A seed of its own makes it a training that nobody has done; the flights' patience must not end it early.
+    handle, run = sandbox.submit("train", f"steps.train.params.epochs={EPOCHS}", f"steps.train.params.seed={len(role)}")
+    backend = sandbox.backend()
+    reached = _until_epoch(sandbox, backend, handle, run, 3)
+    victims = sandbox.pods(handle, **{"ray.io/node-type": role})
+    assert victims
+    sandbox.kill(victims[0]["metadata"]["name"])
+    sandbox.ends_well(handle)
+    told = sandbox.metrics(backend, run, "train")
+    resumed = [line["message"] for line in told if str(line.get("message", "")).startswith("resuming after epoch")]
+    assert resumed, "it began anew"
+    assert int(resumed[-1].split()[-1]) >= reached - 1
+
+
+def _until_epoch(sandbox: Sandbox, backend: Backend, handle: str, run: str, epoch: int, limit: float = 900) -> int:
+    """The store tells how far a training is; it cannot be watched, so it is asked."""
+    deadline = time.monotonic() + limit
+    while (reached := max((_epoch(line) for line in sandbox.metrics(backend, run, "train")), default=0)) < epoch:
+        assert time.monotonic() < deadline, sandbox.run("doctor", handle).stdout
+        time.sleep(1)
+    return reached
+
+
+def _epoch(line: dict[str, Any]) -> int:
+    return int(line.get("epoch", 0))
