@@ -5,10 +5,13 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobs.contracts.errors import SetupError
-from jobs.control.home import Home
 from jobs.control.spec import Images, KubernetesTarget
+
+if TYPE_CHECKING:
+    from jobs.control.home import Home
 
 NAME = "seatrial"  # of the cluster, of the release and, by default, of the namespace
 SERVE_PORT = 8000

@@ -34,8 +34,9 @@ EXTRAS = {
     "kubernetes": ("kubernetes",),
     "sagemaker": ("boto3",),
     "azureml": ("azure.ai.ml", "azure.identity"),
+    "practice": ("moto", "cryptography", "starlette", "uvicorn", "httpx"),
 }
-ELSEWHERE = ("kubernetes", "sagemaker", "azureml")  # for other targets than this machine
+ELSEWHERE = ("kubernetes", "sagemaker", "azureml", "practice")  # for other targets than this machine
 TOOLS = ("kubectl", "helm", "kind", "minikube", "docker")
 VARIABLES = ("SEATRIAL_HOME", "MLFLOW_TRACKING_URI", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS", "KUBECONFIG", "JAVA_HOME")
 
