@@ -23,7 +23,7 @@ from jobs.control import processes
 from jobs.control.backend import MODULES, Cause
 from jobs.control.home import Home
 from jobs.control.plan import Plan, Request, Source
-from jobs.control.spec import Step, Targets, memory_bytes, seconds
+from jobs.control.spec import Kind, Step, Targets, memory_bytes, seconds
 from jobs.control.variables import SAIL, engine_of, place_variables
 
 SCHEME = "local://"
@@ -208,8 +208,12 @@ def _secrets(names: Mapping[str, str]) -> dict[str, str]:
 
 
 def _limits(step: Step) -> dict[str, str]:
-    """The step holds itself to these. Workers of a training that joins a run's Ray are not below its process."""
-    limits = {"SEATRIAL_MEMORY_LIMIT": str(memory_bytes(step.resources.memory) * max(1, step.resources.max_workers) + _OWN_MEMORY)}
+    """The step holds itself to these. Workers of a training that joins a run's Ray are not below its process.
+
+    Below a run's driver are Ray and all its steps, each of which holds itself to its own.
+    """
+    memory = memory_bytes(step.resources.memory) * max(1, step.resources.max_workers) + _OWN_MEMORY
+    limits = {} if step.kind == Kind.PIPELINE else {"SEATRIAL_MEMORY_LIMIT": str(memory)}
     return limits | ({"SEATRIAL_TIME_LIMIT": str(seconds(step.time_limit))} if step.time_limit else {})
 
 

@@ -30,6 +30,8 @@ RAY_MODULE, SERVE_MODULE = "jobs.steps.ray_head", "serve.ray_app"
 # clients must agree, because it decides which address a Ray process takes for its own.
 _LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _START_LIMIT = 120  # seconds until Ray or the service must have answered
+_LET_GO = 20.0  # seconds
+_RESTARTS = 3  # of a Ray that is lost while a run needs it
 _SERVE_CPUS = 1  # logical cores set aside for the replica and Serve's controller
 
 
@@ -42,6 +44,7 @@ class Services:
         self._ray: subprocess.Popen[bytes] | None = None
         self._serve: subprocess.Popen[bytes] | None = None
         self._lifeline: tuple[int, int] | None = None
+        self._cpus, self._keep, self._starts = 0, False, 0
         self.reused = False
 
     def start(self, *, cpus: int, keep: bool) -> None:
@@ -54,17 +57,31 @@ class Services:
             return
         check_port_free(self._port)
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._cpus, self._keep = cpus, keep
+        self._start_ray()
+
+    def _start_ray(self) -> None:
         for name in ("ray.json", "serve.json"):
             (self._folder / name).unlink(missing_ok=True)
         environment = self.environment()
         inherited: tuple[int, ...] = ()
-        if not keep:
-            self._lifeline = os.pipe()
+        if not self._keep:
+            self._lifeline = self._lifeline or os.pipe()
             inherited = (self._lifeline[0],)
             environment[LIFELINE] = str(self._lifeline[0])
-        argv = ["-m", RAY_MODULE, "--ready", str(self._folder / "ray.json"), "--cpus", str(cpus + _SERVE_CPUS)]
-        self._ray = self._spawn(argv, "ray.log", environment, inherited)
-        self._write_service(self._ray.pid, keep)
+        argv = ["-m", RAY_MODULE, "--ready", str(self._folder / "ray.json"), "--cpus", str(self._cpus + _SERVE_CPUS)]
+        self._ray, self._starts = self._spawn(argv, "ray.log", environment, inherited), self._starts + 1
+        self._write_service(self._ray.pid, self._keep)
+
+    def _replace_lost(self) -> None:
+        """A Ray that was up and has ended is replaced, and the service with it: steps that come later find them as if nothing had been."""
+        if self._ray is None or self._ray.poll() is None or not (self._folder / "ray.json").exists() or self._starts > _RESTARTS:
+            return
+        if self._serve is not None:
+            processes.stop_session(self._serve.pid, self._serve)
+        self._serve = None
+        _await_free(self._port)
+        self._start_ray()
 
     def environment(self) -> dict[str, str]:
         """Variables of every process that talks to this Ray: its token lies in a file that only the owner reads."""
@@ -81,7 +98,8 @@ class Services:
         storage.write_bytes(str(self._home.service), json.dumps(record, indent=1).encode())
 
     def advance(self) -> None:
-        """Start the service as soon as Ray is there; call it often, it does not wait."""
+        """Start the service as soon as Ray is there, and both again when Ray is lost; call it often, it does not wait."""
+        self._replace_lost()
         if not self.reused and self._serve is None and (self._folder / "ray.json").exists():
             argv = ["-m", SERVE_MODULE, "up", "--model", self._model, "--tracking-uri", self._home.tracking_uri, "--port", str(self._port)]
             argv += ["--ray-address", self._ray_json()["address"], "--ready", str(self._folder / "serve.json")]
@@ -92,6 +110,7 @@ class Services:
 
         Errors: RunError with the log when it ends instead.
         """
+        self._replace_lost()
         self._wait_for("ray.json", self._ray, "ray.log")
         return str(self._ray_json()["address"])
 
@@ -105,7 +124,10 @@ class Services:
             self.ray_address()
             self.advance()
             self._wait_for("serve.json", self._serve, "serve.log")
-        return str((read_service(self._home) or {})["url"])
+        service = read_service(self._home)
+        if service is None:
+            raise RunError("the service has ended", where=str(self._folder / "ray.log"), hint="this log may say why; the same command goes on")
+        return str(service["url"])
 
     def _ray_json(self) -> dict[str, Any]:
         return json.loads((self._folder / "ray.json").read_bytes())  # type: ignore[no-any-return]
@@ -185,6 +207,18 @@ def check_port_free(port: int) -> None:
         except OSError as error:
             hint = f"stop what listens there, or choose another: --set targets.local.port={port + 1}"
             raise SetupError(f"port {port} is in use", where="127.0.0.1", hint=hint) from error
+
+
+def _await_free(port: int) -> None:
+    """What ran in a Ray that was killed notices within seconds; until then its proxy holds the port."""
+    deadline = time.monotonic() + _LET_GO
+    while True:
+        try:
+            return check_port_free(port)
+        except SetupError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _start_failed(log: Path, code: int) -> RunError | SetupError:

@@ -15,7 +15,7 @@ from jobs.contracts.states import JobState
 from jobs.control.home import Home
 from jobs.control.local_backend import LocalBackend
 from jobs.control.plan import Plan, Request, Source
-from jobs.control.spec import Step
+from jobs.control.spec import Kind, Step
 
 JOB = Job(pipeline="p", run="r1", step="one", kind="evaluate", fingerprint="f")
 
@@ -112,3 +112,12 @@ def test_a_plan_is_pure(backend: LocalBackend) -> None:
     assert str(plans[0]) == str(plans[1])
     assert plans[0].losses
     assert sorted(os.listdir(backend.folder("", "").parent)) == before
+
+
+def test_a_driver_is_not_held_to_what_all_its_steps_use(backend: LocalBackend) -> None:
+    code = Source("/code", "c")
+    driver = Step.model_construct(kind=Kind.PIPELINE)
+    (request,) = backend.plan(driver, JOB.model_copy(update={"kind": "pipeline"}), {}, code, {}).requests
+    assert "SEATRIAL_MEMORY_LIMIT" not in request.body["env"]
+    (request,) = backend.plan(Step(kind=Kind.EVALUATE), JOB, {}, code, {}).requests
+    assert int(request.body["env"]["SEATRIAL_MEMORY_LIMIT"]) > 2 << 30
