@@ -13,7 +13,7 @@ TORCH := $(if $(wildcard $(addsuffix /torch-*-$(TAG)-*.whl,$(LINKS))),$(addprefi
 # Bytecode is compiled on install: without it the first import of each engine costs seconds.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt $(TORCH)
 
-.PHONY: help run chart-docs test test-full test-cluster check format bench constraints images image-ray image-spark push sbom clean
+.PHONY: help run drill drill-soak chart-docs test test-full test-cluster check format bench constraints images image-ray image-spark push sbom clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the commands
@@ -45,6 +45,12 @@ bench: $(VENV)/.ready-test  ## Training and ETL beside what one would write by h
 	@$(BIN)/seatrial run $(JOB) >/dev/null
 	@$(BIN)/python -m benchmarks.training
 	@$(BIN)/python -m benchmarks.etl
+
+drill: $(VENV)/.ready-test  ## Break things on purpose and check what happens (NAME=kill_worker for one, ARGS="--times 10")
+	@$(BIN)/python -m drills $(NAME) $(ARGS)
+
+drill-soak: $(VENV)/.ready-test  ## The drills in random order for an hour (MINUTES=60); the record is dist/drills.jsonl
+	@mkdir -p dist && $(BIN)/python -m drills --soak $(or $(MINUTES),60) --output dist/drills.jsonl $(ARGS)
 
 constraints: $(VENV)/.ready-test  ## Resolve constraints.txt anew
 	@echo 'torch==2.13.0' | UV_FIND_LINKS= $(BIN)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 \

@@ -22,16 +22,21 @@ def drill(sea: Sandbox, story: Story) -> None:
             wait_until(lambda: load.answered > 200)
             for text, name in (("ServeReplica", "the replica"), ("ProxyActor", "the ingress")):
                 with story.fault(f"kill -9 {name}"):
-                    before, victim = load.answered, _find(sea, text)
-                    victim.kill()
-                    time.sleep(0.5)
-                    wait_until(lambda before=before: load.answered > before + 200 and _alive_again(sea, text), 60)  # type: ignore[misc]  # noqa: B023
+                    _kill_and_wait(sea, text, load)
         story.requests, story.requests_failed = load.answered + load.failed, load.failed
         story.say(f"{story.requests:,} requests, {load.retried} repeated, slowest {load.worst:.1f} s")
         story.check(load.failed == 0, "no request failed for good", load.errors[:5])
     finally:
         sea.run("serve", "down")
     voyage.check_clean(sea, story)
+
+
+def _kill_and_wait(sea: Sandbox, text: str, load: Load) -> None:
+    """Until another process has taken its place and answers."""
+    before = load.answered
+    _find(sea, text).kill()
+    time.sleep(0.5)
+    wait_until(lambda: load.answered > before + 200 and _alive_again(sea, text), 60)
 
 
 def _find(sea: Sandbox, text: str) -> psutil.Process:

@@ -1,6 +1,7 @@
 """SIGTERM, as a scheduler or a shutdown sends it, while each stage runs."""
 
 import signal
+import subprocess
 
 from drills import voyage
 from drills.sandbox import Sandbox, wait_until
@@ -17,7 +18,7 @@ def drill(sea: Sandbox, story: Story) -> None:
         with story.fault(f"SIGTERM while {stage} runs"):
             client = sea.start(*voyage.arguments(sea))
             done = {name for name, step in _steps(sea).items() if step["state"] == "Succeeded"}
-            wait_until(lambda stage=stage: client.poll() is not None or list(sea.store.glob(f"runs/*/{stage}/process.json")))  # type: ignore[misc]
+            _until_it_runs(sea, client, stage)
             if stage == "fit":
                 voyage.until_epoch(sea, client, 20)
             client.send_signal(signal.SIGTERM)
@@ -29,6 +30,10 @@ def drill(sea: Sandbox, story: Story) -> None:
     answer = sea.run(*voyage.arguments(sea))
     story.check(answer.returncode == 0, "the same command goes on to the end", answer.stderr[-3000:])
     voyage.check_whole(sea, story)
+
+
+def _until_it_runs(sea: Sandbox, client: subprocess.Popen[str], stage: str) -> None:
+    wait_until(lambda: client.poll() is not None or list(sea.store.glob(f"runs/*/{stage}/process.json")))
 
 
 def _steps(sea: Sandbox) -> dict[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Clients that ask again and again, as real ones do: one retry after a refused connection or a 503."""
+"""Clients that ask again and again, and repeat what was refused, as real ones do: for up to half a minute."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-_RETRIES = 3
+_RETRIES = 12
+_PAUSE = 0.25  # seconds before the first repetition; each waits that much longer
+_LONGEST = 4.0
 
 
 @dataclass
@@ -47,7 +49,7 @@ class Load:
                     break
                 with self._lock:
                     self.retried += attempt < _RETRIES
-                time.sleep(0.5 * (attempt + 1))
+                time.sleep(min(_LONGEST, _PAUSE * 2**attempt))
             with self._lock:
                 self.answered += not error
                 self.failed += bool(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -32,8 +33,10 @@ def start(folder: Path) -> Iterator[MlflowServer]:
     server = MlflowServer(f"http://127.0.0.1:{port}", folder / "artefacts")
     argv = ["server", "--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--serve-artifacts", "--artifacts-destination", str(server.artefacts)]
     argv += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    # Nothing here asks it to run jobs, whose processes would take 2 GB.
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (folder / "server.log").open("wb") as log:
-        child = subprocess.Popen([sys.executable, "-m", "mlflow", *argv], cwd=folder, stdout=log, stderr=log, start_new_session=True)
+        child = subprocess.Popen([sys.executable, "-m", "mlflow", *argv], cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
         deadline = time.monotonic() + START
         while get_json(f"{server.address}/version")[0] == 0:

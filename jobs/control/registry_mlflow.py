@@ -30,13 +30,16 @@ class MlflowRegistry:
         self._create_model(name)
         self._client.log_artifacts(run, str(storage.local_path(bundle)), ARTIFACT)
         source = f"{self._client.get_run(run).info.artifact_uri}/{ARTIFACT}"
-        self._client.create_model_version(name, source, run, tags={FINGERPRINT_TAG: digest, **(tags or {})})
+        made = self._client.create_model_version(name, source, run, tags={FINGERPRINT_TAG: digest, **(tags or {})})
         version = self._known(name, digest)
         assert version is not None
+        if int(version.version) < int(made.version):  # another run registered the same bundle meanwhile: the first one stays
+            self._client.delete_model_version(name, made.version)
         return version
 
     def _known(self, name: str, digest: str) -> ModelVersion | None:
-        return next((version for version in list_versions(self._uri, name) if version.fingerprint == digest), None)
+        equal = [version for version in list_versions(self._uri, name) if version.fingerprint == digest]
+        return min(equal, key=lambda version: int(version.version), default=None)
 
     def _create_model(self, name: str) -> None:
         from mlflow.exceptions import MlflowException

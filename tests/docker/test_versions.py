@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 from cluster.rendering.ray_job import RAY_VERSION
@@ -46,6 +47,12 @@ def test_this_machine_and_the_image_agree(image: str) -> None:
 
 def test_kuberay_is_told_the_ray_of_the_image() -> None:
     assert announced("ray")["ray"] == RAY_VERSION
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_the_chart_announces_the_same(image: str) -> None:
+    values = yaml.safe_load((ROOT / "helm/seatrial/values.yaml").read_text())
+    assert values["versions"][image] == announced(image)
 
 
 def test_any_other_image_is_refused() -> None:

@@ -2,101 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
-from tests.workloads.tiny_data import write_points
+from drills.sandbox import ROOT, free_port, make_sandbox, wait_until
+from drills.sandbox import Sandbox as Place
 
-ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Place:
-    """A directory with a store of its own, in which commands run as a user would run them."""
-
-    folder: Path
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("SEATRIAL_")}
-        argv = [sys.executable, "-m", "jobs.control.cli", *arguments]
-        return subprocess.Popen(argv, cwd=self.folder, env=environment | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    def run(self, *arguments: str, limit: float = 300) -> subprocess.CompletedProcess[str]:
-        child = self.start(*arguments)
-        try:
-            output, errors = child.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            raise
-        return subprocess.CompletedProcess(child.args, child.returncode, output, errors)
-
-    def run_file(self, file: str, *more: str) -> subprocess.CompletedProcess[str]:
-        return self.run("run", file, "--set", f"targets.local.port={self.port}", *more)
-
-    def json(self, *arguments: str) -> Any:
-        answer = self.run(*arguments, "--output", "json")
-        assert answer.returncode == 0, answer.stderr
-        return json.loads(answer.stdout)
-
-    def newest_run(self) -> dict[str, Any]:
-        records = [json.loads(path.read_text()) for path in self.folder.glob(".seatrial/runs/*/run.json")]
-        return max(records, key=lambda record: record["created"])
-
-    def post(self, path: str, body: object) -> tuple[dict[str, Any], dict[str, str]]:
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer), dict(answer.headers)
-
-    def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
-            return json.load(answer)
-
-    def processes(self) -> list[psutil.Process]:
-        """Everything that runs for this place: it has the place's store in its command line or its environment."""
-        return [process for process in psutil.process_iter() if self._belongs(process)]
-
-    def _belongs(self, process: psutil.Process) -> bool:
-        marker = str(self.folder / ".seatrial")
-        try:
-            return any(marker in text for text in [*process.cmdline(), *process.environ().values()])
-        except psutil.Error:
-            return False
+__all__ = ["ROOT", "Place", "free_port", "place", "wait_until"]
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     """A fresh directory with the tiny workload and its table."""
-    shutil.copytree(ROOT / "tests" / "workloads" / "tiny", tmp_path / "tiny", ignore=shutil.ignore_patterns("__pycache__"))
-    write_points(tmp_path / "tiny" / "data")
-    return Place(tmp_path, free_port())
-
-
-def wait_until(true: Callable[[], object], seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return make_sandbox(tmp_path)
