@@ -50,7 +50,7 @@ def command() -> None:
 @click.option("--operator-chart", default="", metavar="PATH", help="The KubeRay operator's chart, where its repository is out of reach.")
 @click.option("--port", default=SERVE_PORT, show_default=True, help="Of predictions on this machine; kind only, when it is made.")
 @click.option("--cpus", default=0, help="Of minikube's machine.")
-@click.option("--memory", default="", help="Of minikube's machine, such as 8g.")
+@click.option("--memory", default="", help="Of minikube's machine, such as 12g.")
 @click.option("--timeout", default=900.0, show_default=True, help="Seconds that one part may take to become ready.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @output_option

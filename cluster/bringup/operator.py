@@ -16,7 +16,7 @@ NAMESPACE = "kuberay-system"
 REPOSITORY = "https://ray-project.github.io/kuberay-helm/"
 OLDEST = (1, 6)  # token authentication of clusters, and what jobs ask of RayJobs
 CRDS = ("rayclusters.ray.io", "rayjobs.ray.io", "rayservices.ray.io", "raycronjobs.ray.io")
-_SELECTOR = f"--selector=app.kubernetes.io/name={NAME}"
+_SELECTOR = f"--selector=app.kubernetes.io/name in ({NAME},kuberay)"  # as its chart and its kustomization name it
 
 
 def source(settings: Settings) -> Source:
@@ -25,11 +25,15 @@ def source(settings: Settings) -> Source:
 
 def find(kubectl: Kubectl) -> Object | None:
     """The operator's Deployment, whoever installed it; None also where one may not look everywhere."""
+    return next(iter(_everywhere(kubectl) or []), None)
+
+
+def _everywhere(kubectl: Kubectl) -> list[Object] | None:
+    """None = one may not look everywhere."""
     try:
-        found = kubectl.list("deployments", "--all-namespaces", _SELECTOR)
+        return kubectl.list("deployments", "--all-namespaces", _SELECTOR)
     except RunError:
         return None
-    return found[0] if found else None
 
 
 def version(body: Object) -> str:
@@ -44,11 +48,13 @@ def bring(settings: Settings, kubectl: Kubectl, helm: Helm, say: Say, *, may_men
 
     Errors: SetupError when one is there that is too old.
     """
-    there, ours = find(kubectl), helm.release(RELEASE)
-    if there is not None and (ours is None or not ours.ours):
-        return _of_others(there)
-    if ours is None and there is None and _serves_ray(kubectl):
+    seen = _everywhere(kubectl)
+    # Its kinds alone prove nothing where one may look: Helm leaves them behind when an operator is uninstalled.
+    if seen is None and _serves_ray(kubectl):
         return "the cluster serves ray.io/v1; whose operator that is may not be looked up"
+    ours = helm.release(RELEASE)
+    if seen and (ours is None or not ours.ours):
+        return _of_others(seen[0])
     if kubectl.get("namespace", NAMESPACE) is None:
         kubectl.ask("create", "namespace", NAMESPACE)
     say("installing" if ours is None else "looking for changes")

@@ -19,6 +19,7 @@ from jobs.control.backend import MODULES
 from jobs.control.spec import Kind, KubernetesTarget, Step, seconds
 
 DRIVER_ACCOUNT = "seatrial-driver"  # the chart makes it
+DRIVER_CORES = 0.1  # reserved; it waits beside the steps for which the node needs the room
 
 
 def render(settings: KubernetesTarget, step: Step, job: Job, name: str, places: Places) -> dict[str, Any]:
@@ -66,6 +67,8 @@ def _fails_at_once(step: Step) -> dict[str, Any]:
 
 
 def _amounts(step: Step) -> Amounts:
-    """Sail uses in one process what the job file gives to several workers."""
+    """Sail uses in one process what the job file gives to several workers. A pipeline's driver only waits."""
+    if step.kind == Kind.PIPELINE:
+        return Amounts(DRIVER_CORES, mebibytes(step.resources.memory), cpu_limit=step.resources.cpu)
     wanted, together = step.resources, max(1, step.resources.max_workers) if step.kind == Kind.ETL else 1
     return Amounts(wanted.cpu * together, mebibytes(wanted.memory) * together, gpu=wanted.gpu)

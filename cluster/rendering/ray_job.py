@@ -20,8 +20,8 @@ from jobs.control.spec import KubernetesTarget, Step, seconds
 RAY_VERSION = "2.60.0"  # of the image; KubeRay chooses probes and checks the token's support by it
 # With this limit it ran a training's driver and Ray's own services without being killed; reserved, it would leave no room for the
 # service on a node of 8 GB.
-HEAD = Amounts(cpu=0.3, memory=1536, cpu_limit=2, memory_limit=3072)
-SUBMITTER = Amounts(cpu=0.1, memory=512, cpu_limit=1)
+HEAD = Amounts(cpu=0.1, memory=1536, cpu_limit=2, memory_limit=3072)
+SUBMITTER = Amounts(cpu=0.05, memory=512, cpu_limit=1)
 AUTOSCALER = Amounts(cpu=0.1, memory=512, cpu_limit=0.5)
 WORKER_OVERHEAD = 1024  # MiB of each worker for raylet, agents and object store
 OBJECT_STORE = "150000000"  # bytes; training reads Parquet itself, so little passes through it

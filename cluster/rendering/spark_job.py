@@ -31,7 +31,8 @@ POD_NAME = "SEATRIAL_POD_NAME"
 DRIVER_PORT, BLOCK_PORT = 7078, 7079
 UI_PORT = 4040  # also answers Prometheus: /metrics/executors/prometheus tells of all executors
 DRIVER_HEAP = 1024  # MiB; executors do the work
-_DRIVER_CORES = 2  # that it may use when they are free: it describes the finished dataset
+DRIVER_RESERVES = (0.1, 512)  # cores, and MiB beside the heap: it waits for its executors, and then describes the finished dataset
+_DRIVER_CORES = 2  # that it may use when they are free
 _HEAP_LEAST = 512  # MiB; Spark refuses less than 450
 _OVERHEAD_LEAST, _OVERHEAD_SHARE = 384, 0.1  # MiB, and of the heap: Spark's own figures for what the JVM takes beside its heap
 # The JVM does not compile methods as large as Spark generates unless told to; interpreted, the widest joins take twice as long.
@@ -74,11 +75,18 @@ def render(settings: KubernetesTarget, step: Step, job: Job, name: str, places: 
     mounts = step_mounts(settings, name, places)
     env = environment.of_step(settings, step, job, places, SPARK_CONF_DIR=JOB)
     own_name = {"name": POD_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
-    amounts = Amounts(step.resources.cpu, mebibytes(step.resources.memory) + DRIVER_HEAP + _overhead(DRIVER_HEAP), cpu_limit=_DRIVER_CORES)
+    amounts = _driver_amounts(step)
     ports = [{"name": "spark-ui", "containerPort": UI_PORT}]
     driver = container(settings, DRIVER, settings.images.spark, amounts, mounts, [*env, own_name], command=command(step), ports=ports)
     pod = pod_spec(settings, driver, mounts, account=settings.spark_service_account, token=True)
     return wrap(settings, step, job, name, settings.images.spark, pod)
+
+
+def _driver_amounts(step: Step) -> Amounts:
+    """Were all of it reserved, a laptop's only node would have no room for the executors."""
+    cpu, beside = DRIVER_RESERVES
+    jvm, most_beside = DRIVER_HEAP + _overhead(DRIVER_HEAP), mebibytes(step.resources.memory)
+    return Amounts(min(cpu, step.resources.cpu), jvm + min(beside, most_beside), cpu_limit=_DRIVER_CORES, memory_limit=jvm + most_beside)
 
 
 def _confs(settings: KubernetesTarget, step: Step, name: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from jobs.control.spec import KubernetesTarget
 
 CONTAINER = "staging"
 LIFE = 3600  # seconds; ends a pod whose starter was killed before it could
-_AMOUNTS = Amounts(cpu=0.1, memory=256, cpu_limit=1)
+_AMOUNTS = Amounts(cpu=0.05, memory=256, cpu_limit=1)
 
 
 def staging_pod(settings: KubernetesTarget, name: str) -> dict[str, Any]:

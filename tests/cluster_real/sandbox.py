@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -136,6 +138,16 @@ class Sandbox:
         kinds = [kind for kind in self.kubectl.ask("api-resources", "--verbs=list", "--namespaced", "--output=name").split() if not kind.startswith("events")]
         found = self.kubectl.ask("get", ",".join(kinds), "--output=name", "--ignore-not-found").split()
         return sorted(name for name in found if name not in ("configmap/kube-root-ca.crt", "serviceaccount/default") and not name.startswith("podmetrics"))
+
+
+def get(url: str) -> tuple[int, bytes]:
+    """(status, body), also of a refusal; closed, for a connection that is left open fails a later test."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, refused.read()
 
 
 def lay_out(folder: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import urllib.request
 
 from cluster.handles import Handle
-from tests.cluster_real.sandbox import Sandbox
+from tests.cluster_real.sandbox import Sandbox, get
 
 
 def test_the_whole_pipeline(sandbox: Sandbox) -> None:
@@ -24,7 +24,7 @@ def test_every_step_was_a_job_of_the_cluster(sandbox: Sandbox) -> None:
 
 def test_predictions_come_through_the_service(sandbox: Sandbox) -> None:
     with sandbox.forward("seatrial-serve-svc", 8000) as url:
-        example = urllib.request.urlopen(f"{url}/example", timeout=30).read()
+        example = get(f"{url}/example")[1]
         request = urllib.request.Request(f"{url}/predict", example, {"content-type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             told = json.load(answer)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import urllib.request
-
-from tests.cluster_real.sandbox import Sandbox
+from tests.cluster_real.sandbox import Sandbox, get
 
 
 def test_an_upgrade_keeps_the_registry_and_the_champion(sandbox: Sandbox) -> None:
@@ -16,4 +14,4 @@ def test_an_upgrade_keeps_the_registry_and_the_champion(sandbox: Sandbox) -> Non
     with sandbox.forward("seatrial-mlflow", 5000) as registry:
         assert "champion" in sandbox.run("models", "list", MLFLOW_TRACKING_URI=registry).stdout
     with sandbox.forward("seatrial-serve-svc", 8000) as url:
-        assert urllib.request.urlopen(f"{url}/v2/health/ready", timeout=30).status == 200
+        assert get(f"{url}/v2/health/ready")[0] == 200

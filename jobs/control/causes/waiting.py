@@ -43,7 +43,7 @@ ROWS = (
         "storage",
         r"unbound immediate PersistentVolumeClaims|no persistent volumes available for this claim|find available persistent volumes to bind",
         "a volume claim of the pod has no volume: the cluster can neither make one nor has one that fits",
-        "kubectl get pvc,storageclass; name a storage class that exists and offers ReadWriteMany",
+        "kubectl get pvc,pv,storageclass; name a class that exists and offers the claim's access mode and size, or set storage.claim.hostPath on one node",
     ),
     Row(
         "storage",

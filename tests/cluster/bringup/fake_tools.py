@@ -258,12 +258,22 @@ def config(words):
 
 
 def chosen(here, kind, namespace, words):
-    selector = flag(words, "--selector")
-    wanted = dict(pair.split("=") for pair in selector.split(",")) if selector else {}
+    wanted = wanted_labels(flag(words, "--selector"))
     for path, each in list(here["objects"].items()):
         of, where, _ = path.split("/")
-        if of == kind and (where in ("", namespace) or "--all-namespaces" in words) and wanted.items() <= each["body"]["metadata"].get("labels", {}).items():
+        if of == kind and (where in ("", namespace) or "--all-namespaces" in words) and bears(each["body"], wanted):
             yield path, each["body"]
+
+
+def wanted_labels(selector):
+    """Label to the values that it may have: "a=1,b in (2,3)"."""
+    terms = re.findall(r"([^\s,=]+)(?:=([^,]*)| in \(([^)]*)\))", selector or "")
+    return {name: {one} if one else set(several.split(",")) for name, one, several in terms}
+
+
+def bears(body, wanted):
+    labels = body["metadata"].get("labels", {})
+    return all(labels.get(name) in values for name, values in wanted.items())
 
 
 def get(words, namespace):

@@ -109,6 +109,23 @@ def test_an_operator_where_one_may_not_look(theirs: Machine) -> None:
     assert set(theirs.world["releases"]) == {"seatrial/seatrial"}
 
 
+def test_where_one_may_not_look_helm_is_not_asked_either(theirs: Machine) -> None:
+    """Its records are Secrets of the operator's namespace, which such an account cannot read."""
+    _with_operator(theirs, "1.7.0")
+    theirs.trouble("get deployments --all-namespaces", "Error from server (Forbidden): deployments.apps is forbidden", times=9)
+    theirs.trouble("helm status kuberay-operator", "Error: query: failed to query with labels: secrets is forbidden", times=9)
+    answer = theirs.run("up", *ON, "--yes")
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_kinds_that_an_uninstalled_operator_has_left_do_not_count_as_one(theirs: Machine) -> None:
+    _with_operator(theirs, "1.7.0")
+    theirs.change(objects={path: entry for path, entry in theirs.world["objects"].items() if path.startswith("customresourcedefinitions/")})
+    answer = theirs.run("up", *ON, "--yes")
+    assert answer.returncode == 0, answer.stderr
+    assert set(theirs.world["releases"]) == {"seatrial/seatrial", "kuberay-system/kuberay-operator"}
+
+
 def test_a_release_that_somebody_works_on_is_left_alone(theirs: Machine) -> None:
     theirs.run("up", *ON, "--yes")
     releases = theirs.world["releases"]
