@@ -7,6 +7,7 @@ that was kept (``--keep``) is found there and used again.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import socket
@@ -25,12 +26,14 @@ from jobs.contracts.errors import RunError, SetupError
 from jobs.control import processes
 from jobs.control.home import Home
 
+log = logging.getLogger(__name__)
+
 RAY_MODULE, SERVE_MODULE = "jobs.steps.ray_head", "serve.ray_app"
 # Ray's word for "one machine only", whatever the system: without it its ports listen on every interface. Servers and
 # clients must agree, because it decides which address a Ray process takes for its own.
 _LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _START_LIMIT = 120  # seconds until Ray or the service must have answered
-_LET_GO = 20.0  # seconds
+_LET_GO = 20.0  # seconds until what ran in a lost Ray has let go of the port
 _RESTARTS = 3  # of a Ray that is lost while a run needs it
 _SERVE_CPUS = 1  # logical cores set aside for the replica and Serve's controller
 
@@ -77,6 +80,7 @@ class Services:
         """A Ray that was up and has ended is replaced, and the service with it: steps that come later find them as if nothing had been."""
         if self._ray is None or self._ray.poll() is None or not (self._folder / "ray.json").exists() or self._starts > _RESTARTS:
             return
+        log.warning("Ray has ended (%s may say why); another one is started", self._folder / "ray.log")
         if self._serve is not None:
             processes.stop_session(self._serve.pid, self._serve)
         self._serve = None
@@ -98,7 +102,7 @@ class Services:
         storage.write_bytes(str(self._home.service), json.dumps(record, indent=1).encode())
 
     def advance(self) -> None:
-        """Start the service as soon as Ray is there, and both again when Ray is lost; call it often, it does not wait."""
+        """Start the service as soon as Ray is there, and both again when Ray is lost; call it often, it waits only after a loss."""
         self._replace_lost()
         if not self.reused and self._serve is None and (self._folder / "ray.json").exists():
             argv = ["-m", SERVE_MODULE, "up", "--model", self._model, "--tracking-uri", self._home.tracking_uri, "--port", str(self._port)]

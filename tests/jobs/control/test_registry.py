@@ -60,6 +60,24 @@ def test_versions_are_immutable_and_aliases_move(places: tuple[str, Path]) -> No
     _check_life_of_a_model(*places, model="parcels")
 
 
+def test_of_two_runs_that_register_one_bundle_at_once_the_first_stays(places: tuple[str, Path]) -> None:
+    """The other run comes in between: it has not seen the first one's version, and the first has not seen its."""
+    uri, folder = places
+    client, raced = open_client(uri), list[str]()
+    experiment = tracking.experiment(client, "race", folder / "artifacts")
+    upload = client.log_artifacts
+
+    def meanwhile(*arguments: str) -> None:
+        raced.append(_register(uri, folder, "good", "race")[1])
+        upload(*arguments)
+
+    client.log_artifacts = meanwhile  # type: ignore[method-assign]
+    run = tracking.start_run(client, experiment, name="late", params={}, tags={})
+    late = MlflowRegistry(client, uri).register("race", str(folder / "good"), run=run)
+    assert (raced, late.version) == (["1"], "1")
+    assert [version.version for version in list_versions(uri, "race")] == ["1"]
+
+
 def test_a_tampered_bundle_is_not_registered(places: tuple[str, Path], tmp_path: Path) -> None:
     uri, _ = places
     make_dataset(tmp_path / "data", rows=400)
