@@ -1,7 +1,6 @@
 """The disk is full: while the ETL publishes, while training saves, while the registry is written."""
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 from drills import voyage
@@ -24,7 +23,7 @@ def drill(sea: Sandbox, story: Story) -> None:
         _fill_before_registering(sea, story, small / "filler")
         answer = sea.run(*voyage.arguments(sea))
         story.check(answer.returncode == 0, "with room again the same command goes on to the end", answer.stderr[-3000:])
-        voyage.check_whole(replace(sea), story)
+        voyage.check_whole(sea, story)
     finally:
         subprocess.run(["umount", "-l", str(small)], check=False)
 
@@ -57,7 +56,7 @@ def _fill_while_training(sea: Sandbox, story: Story, filler: Path) -> None:
         _check_told(story, client.returncode, errors)
         story.check(list(sea.store.glob("runs/*/fit/checkpoints/*.safetensors")), "checkpoints from before are there")
         filler.unlink()
-        voyage.until_quiet(sea)
+        voyage.check_quiet(sea, story)
 
 
 def _fill_before_registering(sea: Sandbox, story: Story, filler: Path) -> None:
@@ -68,7 +67,7 @@ def _fill_before_registering(sea: Sandbox, story: Story, filler: Path) -> None:
         _, errors = client.communicate(timeout=120)
         _check_told(story, client.returncode, errors)
         filler.unlink()
-        voyage.until_quiet(sea)
+        voyage.check_quiet(sea, story)
         story.check(sea.json("models", "list") == [], "no version was registered half")
 
 

@@ -12,9 +12,9 @@ def drill(sea: Sandbox, story: Story) -> None:
     client = sea.start(*voyage.arguments(sea))
     voyage.until_epoch(sea, client, 20)
     with story.fault("kill -9 gcs_server and raylet"):
-        reached = max(voyage.epochs(sea))
         for process in [*voyage.family(client, "gcs_server --log_dir"), *voyage.family(client, "raylet/raylet --raylet_socket")]:
             process.kill()
+        reached = max(voyage.epochs(sea))  # after the kill: what was written until then is no recovery
         story.say(f"killed at epoch {reached}")
         client = voyage.go_on(sea, client, story)
         wait_until(lambda: client.poll() is not None or max(voyage.epochs(sea)) > reached + 2)

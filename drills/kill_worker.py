@@ -12,8 +12,8 @@ def drill(sea: Sandbox, story: Story) -> None:
     client = sea.start(*voyage.arguments(sea))
     voyage.until_epoch(sea, client, 20)
     with story.fault("kill -9 a training worker"):
-        reached = max(voyage.epochs(sea))
         voyage.family(client, "RayTrainWorker")[0].kill()
+        reached = max(voyage.epochs(sea))  # after the kill: what was written until then is no recovery
         story.say(f"killed at epoch {reached}")
         wait_until(lambda: client.poll() is not None or max(voyage.epochs(sea)) > reached + 2)
     voyage.finish(client, story)

@@ -24,7 +24,7 @@ def drill(sea: Sandbox, story: Story) -> None:
             client.send_signal(signal.SIGTERM)
             _, errors = client.communicate(timeout=60)
             story.check(client.returncode == 130 and "Traceback" not in errors, "it ended with 130", f"exit code {client.returncode}: {errors[-3000:]}")
-            voyage.until_quiet(sea)
+            voyage.check_quiet(sea, story)
             kept = {name for name, step in _steps(sea).items() if step["state"] == "Succeeded"}
             story.check(done <= kept, f"finished steps are kept: {', '.join(sorted(kept)) or 'none yet'}")
     answer = sea.run(*voyage.arguments(sea))

@@ -16,7 +16,7 @@ _LONGEST = 4.0
 
 @dataclass
 class Load:
-    """``clients`` threads send ``body`` until the block ends; ``answers`` holds (seconds since start, version)."""
+    """``clients`` threads send ``body`` to ``/predict`` until the block ends. ``failed`` counts what no repetition saved."""
 
     port: int
     body: Any

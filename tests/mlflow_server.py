@@ -28,8 +28,9 @@ class MlflowServer:
 
 
 @contextmanager
-def start(folder: Path) -> Iterator[MlflowServer]:
-    port = free_ports(1)[0]
+def start(folder: Path, port: int = 0) -> Iterator[MlflowServer]:
+    """In a folder that had one before, it goes on with what that one kept. ``port``: 0 = any."""
+    port = port or free_ports(1)[0]
     server = MlflowServer(f"http://127.0.0.1:{port}", folder / "artefacts")
     argv = ["server", "--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--serve-artifacts", "--artifacts-destination", str(server.artefacts)]
     argv += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
