@@ -57,7 +57,7 @@ class Checkpoint:
 
 
 def save(folder: Path, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer, *, keep: int = 2) -> None:
-    """Write a checkpoint, then remove those that are neither among the newest ``keep`` nor the best.
+    """Write a checkpoint, then remove those that are neither among the newest ``keep`` nor the best, and what a killed writer left.
 
     Errors: StorageError when the disk is full; earlier checkpoints stay.
     """
@@ -66,6 +66,9 @@ def save(folder: Path, progress: Progress, model: nn.Module, optimizer: torch.op
     tensors |= {f"{_OPTIMIZER}{number}.{name}": torch.as_tensor(value) for number, state in moments.items() for name, value in state.items()}
     data = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {"progress": json.dumps(asdict(progress))})
     storage.write_bytes(str(folder / f"epoch-{progress.epoch:05d}-{_digest(data)}.safetensors"), data)
+    # One process writes here, so any other temporary file is of one that was killed while it wrote.
+    for leftover in folder.glob(".epoch-*.safetensors.*"):
+        leftover.unlink(missing_ok=True)
     epochs = sorted({epoch for epoch, _, _ in _listed(folder)})
     for epoch, _, path in _listed(folder):
         if epoch not in (*epochs[-keep:], progress.best_epoch):

@@ -56,6 +56,15 @@ def test_newest_few_and_the_best_are_kept(tmp_path: Path) -> None:
     assert kept(tmp_path) == [2, 7]
 
 
+def test_what_a_writer_that_was_killed_has_left_goes_with_the_next_save(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    (tmp_path / ".epoch-00002-0123456789abcdef.safetensors.9325da0f1bdf4a9f8a424381a127aa4b").write_bytes(b"half")
+    assert checkpoints.newest(tmp_path, "job") is not None
+    save(tmp_path, 2)
+    assert sorted(path.name for path in tmp_path.glob(".*")) == []
+    assert kept(tmp_path) == [1, 2]
+
+
 @pytest.mark.parametrize(
     "damage", [lambda data: data[:-1], lambda data: b"", lambda data: bytes([data[0] ^ 1]) + data[1:], lambda data: data[:-9] + b"x" + data[-8:]]
 )
