@@ -84,9 +84,12 @@ class Sandbox:
         told = json.loads(answer.stdout)
         return told["handle"], told["run"]
 
+    def doctor(self, handle: str) -> str:
+        return self.run("doctor", handle).stdout
+
     def ends_well(self, handle: str, limit: float = 1200) -> None:
         answer = self.run("status", handle, "--wait", "--timeout", str(limit), limit=limit + 60)
-        assert answer.returncode == 0, "\n".join([answer.stdout, self.run("doctor", handle).stdout, self.run("logs", handle).stdout[-4000:]])
+        assert answer.returncode == 0, "\n".join([answer.stdout, self.doctor(handle), self.run("logs", handle).stdout[-4000:]])
 
     def wait(self, kind: str, holds: Callable[[World], str], limit: float = 600) -> World:
         return wait(self.kubectl, {kind: holds}, limit, lambda text: print(text, file=sys.stderr))
