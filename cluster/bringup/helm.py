@@ -80,8 +80,14 @@ class Helm:
             return False
         if current and current.status in _CUT_OFF:
             self._mend(current, may_mend)
-        self.runner.ask(*self.argv("upgrade", "--install", name, *source.arguments(), "--description", f"{_MARK}{digest}"))
+        self.runner.ask(*self.argv("upgrade", "--install", name, *source.arguments(), *self._forcing(), "--description", f"{_MARK}{digest}"))
         return True
+
+    def _forcing(self) -> tuple[str, ...]:
+        """The KubeRay operator writes into the RayService that the chart made. Helm 4 applies on the server, which would refuse to
+        touch those fields again; Helm 3 merges, and knows neither option."""
+        version = self.runner.ask("helm", "version", "--short").strip().removeprefix("v")
+        return ("--server-side=true", "--force-conflicts") if int(version.partition(".")[0] or 0) >= 4 else ()
 
     def _mend(self, current: Release, may_mend: bool) -> None:
         undo = ("uninstall", current.name, "--wait") if current.status == "pending-install" else ("rollback", current.name)

@@ -155,6 +155,11 @@ def helm(words):
         elif words[0] == "upgrade":
             if release and release["status"].startswith("pending"):
                 fail("Error: another operation (install/upgrade/rollback) is in progress")
+            is_four = int(here["versions"]["helm"].split(".")[0]) >= 4
+            if not is_four and "--force-conflicts" in words:
+                fail("Error: unknown flag: --server-side")
+            if release and is_four and name == "seatrial" and "--force-conflicts" not in words:
+                fail('Error: UPGRADE FAILED: conflict with "kuberay-operator" using ray.io/v1: .spec.rayClusterConfig.workerGroupSpecs')
             here["releases"][key] = {"status": "deployed", "description": flag(words, "--description")}
             create(here, name, flag(words, "--namespace"))
         elif words[0] == "uninstall":
