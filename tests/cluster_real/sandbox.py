@@ -137,10 +137,11 @@ class Sandbox:
             child.communicate()
 
     def left(self) -> list[str]:
-        """Every object in the namespace that Kubernetes itself has not made."""
+        """Every object in the namespace that the cluster itself has not made, as it does in every namespace (certificates, the default account)."""
         kinds = [kind for kind in self.kubectl.ask("api-resources", "--verbs=list", "--namespaced", "--output=name").split() if not kind.startswith("events")]
-        found = self.kubectl.ask("get", ",".join(kinds), "--output=name", "--ignore-not-found").split()
-        return sorted(name for name in found if name not in ("configmap/kube-root-ca.crt", "serviceaccount/default") and not name.startswith("podmetrics"))
+        asked = ("get", ",".join(kinds), "--output=name", "--ignore-not-found")
+        everywhere = set(self.kubectl.within("kube-public").ask(*asked).split())
+        return sorted(name for name in self.kubectl.ask(*asked).split() if name not in everywhere and not name.startswith("podmetrics"))
 
 
 def get(url: str) -> tuple[int, bytes]:
