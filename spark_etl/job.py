@@ -135,7 +135,7 @@ def _describe(context: Context, features: Features, place: str, inputs: dict[str
         fingerprint=context.job.fingerprint,
         columns=statistics.of_columns(place, files, features),
         files=files,
-        split=Split(method=method, boundaries=boundaries, rows=rows, folds=features.folds),
+        split=Split(method=method, boundaries=boundaries, rows=rows, folds=parts.count_folds(features)),
         inputs=inputs,
         rejected=rejected | left,
         recorded=_recorded(context, watch),

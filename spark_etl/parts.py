@@ -6,9 +6,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from jobs.contracts.dataset import FOLD, PARTS, Role
+from jobs.contracts.dataset import FOLD, PARTS, ROLLING, Role
 from jobs.contracts.errors import SpecError
-from jobs.contracts.workload import Features, RandomSplit, TimeSplit
+from jobs.contracts.workload import Features, RandomSplit, RollingSplit, TimeSplit
 
 PART = "_part"
 NO_LABEL, BEFORE_START = "no_label", "before_start"
@@ -51,6 +51,8 @@ def _plain(name: str, kind: T.DataType) -> Column:
 def part(features: Features) -> Column:
     """The name of the row's part, or why it leaves the dataset."""
     split = features.split
+    if isinstance(split, RollingSplit):
+        split = TimeSplit(split.validation, split.origins[0], split.start)
     by_split = _by_time(split, name_of(features, Role.TIME)) if isinstance(split, TimeSplit) else _by_hash(split, name_of(features, Role.KEY))
     return F.when(F.col(name_of(features, Role.LABEL)).isNull(), NO_LABEL).otherwise(by_split)
 
@@ -73,14 +75,24 @@ def _by_hash(split: RandomSplit, key: str) -> Column:
 
 
 def fold(features: Features) -> Column:
-    """Fold number, 0 to ``folds`` - 1, by hash of the row's UTC day, or of its key where the outputs have no time."""
+    """Fold number, 0 to ``folds`` - 1, by hash of the row's UTC day, or of its key where the outputs have no time; or by its window."""
+    if isinstance(features.split, RollingSplit):
+        time = F.col(name_of(features, Role.TIME))
+        return sum((F.when(time >= _moment(origin), 1).otherwise(0) for origin in features.split.origins), F.lit(0)).cast("long")
     times = [output.name for output in features.outputs if output.role == Role.TIME]
     unit = F.col(times[0]).cast("date") if times else F.col(name_of(features, Role.KEY))
     return F.pmod(F.xxhash64(unit.cast("string")), F.lit(features.folds)).cast("long")
 
 
-def boundaries(split: TimeSplit | RandomSplit) -> tuple[str, dict[str, str]]:
+def count_folds(features: Features) -> int:
+    return len(features.split.origins) + 1 if isinstance(features.split, RollingSplit) else features.folds
+
+
+def boundaries(split: TimeSplit | RandomSplit | RollingSplit) -> tuple[str, dict[str, str]]:
     """The split's method and what starts each part, or its share, as the manifest records them."""
+    if isinstance(split, RollingSplit):
+        windows = {f"fold {number}": origin for number, origin in enumerate(split.origins, 1)}
+        return ROLLING, {"start": split.start, "validation": split.validation, "test": split.origins[0], **windows}
     if isinstance(split, TimeSplit):
         return "time", {"start": split.start, "validation": split.validation, "test": split.test}
     test = round(1 - split.train - split.validation, 6)

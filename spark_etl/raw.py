@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import difflib
+import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO
 
 from jobs.contracts import storage
 from jobs.contracts.errors import InputError
@@ -50,27 +53,45 @@ def _prepare(folder: str, table: Table, workspace: str) -> RawFile:
     if not storage.exists(source):
         raise InputError(f"the table {table.name!r} has no file", where=source, hint="check the input's folder and its file names")
     path = source
-    if source.endswith(".zip"):
+    if source.endswith((".zip", ".gz")) or not table.header:
         path = storage.join(workspace, "unpacked", f"{table.name}.csv")
-        _unpack(source, path)
+        _unpack(source, path, b"" if table.header else ",".join(table.columns).encode() + b"\n")
     check_header(table, _first_line(path), source)
     return RawFile(table, source, path, storage.sha256(source))
 
 
-def _unpack(source: str, target: str) -> None:
-    files, inner = storage.filesystem(source)
+def _unpack(source: str, target: str, header: bytes) -> None:
+    """The plain CSV, below ``header`` where the file has none of its own."""
     store, outer = storage.filesystem(target)
     store.create_dir(outer.rpartition("/")[0], recursive=True)
     try:
-        with files.open_input_file(inner) as stream, zipfile.ZipFile(stream) as archive:
-            names = [name for name in archive.namelist() if name.lower().endswith(".csv")]
-            if len(names) != 1:
-                raise InputError(f"the archive holds {len(names)} CSV files instead of one", where=source)
-            with archive.open(names[0]) as packed, store.open_output_stream(outer) as unpacked:
-                while chunk := packed.read(_CHUNK):
-                    unpacked.write(chunk)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        with _opened(source) as packed, store.open_output_stream(outer) as unpacked:
+            unpacked.write(header)
+            while chunk := packed.read(_CHUNK):
+                unpacked.write(chunk)
+    except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise InputError(f"the archive is broken: {error}", where=source, hint=_RESUME) from error
+
+
+@contextmanager
+def _opened(source: str) -> Iterator[IO[bytes] | gzip.GzipFile]:
+    files, inner = storage.filesystem(source)
+    with files.open_input_file(inner) as stream:
+        if source.endswith(".gz"):
+            with gzip.open(stream) as packed:
+                yield packed
+        elif source.endswith(".zip"):
+            with zipfile.ZipFile(stream) as archive, archive.open(_only_csv(archive, source)) as packed:
+                yield packed
+        else:
+            yield stream
+
+
+def _only_csv(archive: zipfile.ZipFile, source: str) -> str:
+    names = [name for name in archive.namelist() if name.lower().endswith(".csv")]
+    if len(names) != 1:
+        raise InputError(f"the archive holds {len(names)} CSV files instead of one", where=source)
+    return names[0]
 
 
 def _first_line(path: str) -> list[str]:

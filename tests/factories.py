@@ -25,7 +25,8 @@ from jobs.contracts import dataset as datasets
 from jobs.contracts import fingerprint, storage
 from jobs.contracts.bundle import Bundle, InputField
 from jobs.contracts.dataset import Column, DataFile, Manifest, Role, Split, Statistics
-from jobs.steps import metrics
+from jobs.contracts.reference import REFERENCE
+from jobs.scoring import histograms, metrics
 
 COLORS = ["black", "blue", "green", "red"]
 _EFFECTS = np.array([0.0, -0.8, -0.3, 0.2, 1.1], np.float32)  # of "unknown or null", then of COLORS in order
@@ -106,6 +107,7 @@ def make_bundle(folder: Path, dataset: Path, *, skill: float = 1.0, name: str = 
         bundles.MODEL: make_model(skill).SerializeToString(),
         bundles.VOCABULARY: json.dumps({"color": COLORS}).encode(),
         bundles.EXAMPLE: json.dumps(example).encode(),
+        REFERENCE: _reference(dataset, manifest, scores),
         bundles.MLMODEL: b"flavors:\n  onnx:\n    data: model.onnx\n",
     }
     for file, content in contents.items():
@@ -124,6 +126,12 @@ def make_bundle(folder: Path, dataset: Path, *, skill: float = 1.0, name: str = 
     )
     bundles.publish(folder, bundle)
     return bundle
+
+
+def _reference(dataset: Path, manifest: Manifest, scores: NDArray[np.float32]) -> bytes:
+    train = datasets.read_part(str(dataset), manifest, "train")
+    columns = dict(zip(train.column_names, train.columns, strict=True))
+    return histograms.reference([_input(column) for column in manifest.features], columns, scores).model_dump_json().encode()
 
 
 def make_model(skill: float = 1.0) -> onnx.ModelProto:
@@ -181,4 +189,5 @@ def _statistics(column: pa.ChunkedArray) -> Statistics | None:
 
 
 def _input(column: Column) -> InputField:
-    return InputField(name=column.name, kind="category" if datasets.is_text(column) else "number", unit=column.unit, description=column.description)
+    kind = "category" if datasets.is_text(column) else "number"
+    return InputField(name=column.name, kind=kind, unit=column.unit, description=column.description, private=column.private)  # type: ignore[arg-type]

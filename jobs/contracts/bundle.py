@@ -1,8 +1,9 @@
 """A bundle: one exported model that executes no code when it is loaded.
 
 <bundle>/model.onnx   weights inside; inputs "categorical" int64 [n, C] and "numeric" float32 [n, N] (NaN = null),
-                      output "probability" float32 [n]; imputing, clipping and scaling are in the graph
-         vocab.json   text column -> list of known values; index = position + 1, 0 = unknown or null
+                      one output, by task (:data:`OUTPUTS`); imputing, clipping and scaling are in the graph
+         vocab.json   category column -> list of known values; index = position + 1, 0 = unknown or null
+         tokens.json  only with free text: column -> {"length": L, "tokens": [...]}; each text is L columns more of "categorical"
          example.json one real row of the input schema
          MLmodel      the onnx flavour, so that MLflow's tools recognise it
          bundle.json  written last: schema, metrics, lineage and the SHA-256 of every other file
@@ -14,13 +15,17 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from jobs.contracts import fingerprint, storage
 from jobs.contracts.errors import InputError, IntegrityError
 
 CONTRACT = 1
-BUNDLE, MODEL, VOCABULARY, EXAMPLE, MLMODEL = "bundle.json", "model.onnx", "vocab.json", "example.json", "MLmodel"
+BUNDLE, MODEL, VOCABULARY, TOKENS, EXAMPLE, MLMODEL = "bundle.json", "model.onnx", "vocab.json", "tokens.json", "example.json", "MLmodel"
+
+TaskName = Literal["binary", "multiclass", "regression", "forecast"]
+# The output tensor: the chance of yes [n], a chance for each class [n, K], or a number in the label's unit [n].
+OUTPUTS: dict[TaskName, str] = {"binary": "probability", "multiclass": "probabilities", "regression": "value", "forecast": "value"}
 
 
 class _Frozen(BaseModel):
@@ -31,9 +36,16 @@ class InputField(_Frozen):
     """One raw feature as a client sends it; null is always allowed."""
 
     name: str
-    kind: Literal["number", "category"]
+    kind: Literal["number", "category", "text"]
     unit: str = ""
     description: str = ""
+    private: bool = Field(default=False, description="never written to a log of predictions")
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out where it is false, so that bundles which never said it keep their fingerprint."""
+        found: dict[str, Any] = dump(self)
+        return found if found.get("private") else {key: value for key, value in found.items() if key != "private"}
 
 
 class Interval(_Frozen):
@@ -47,10 +59,11 @@ class Interval(_Frozen):
 class Bundle(_Frozen):
     contract: int = CONTRACT
     name: str = Field(description="registered model name")
-    task: Literal["binary"] = "binary"
+    task: TaskName = "binary"
+    classes: tuple[str, ...] = Field(default=(), description="multiclass: the label's values, in the order of the output's columns")
     inputs: tuple[InputField, ...]
-    output: str = Field(description="what the probability is of")
-    threshold: float = Field(description="chosen on the validation part to maximise F1")
+    output: str = Field(description="what the probability is of, or what is predicted")
+    threshold: float = Field(description="binary: chosen on the validation part to maximise F1; otherwise 0")
     metrics: dict[str, Interval] = Field(description="on the validation part")
     dataset: str = Field(description="fingerprint of the dataset it was trained on")
     run: str = Field(description="run that trained it")
@@ -58,12 +71,18 @@ class Bundle(_Frozen):
     files: dict[str, str] = Field(description="SHA-256 of every other file of the bundle")
     recorded: dict[str, Any] = Field(default_factory=dict, description="library versions, clock, host")
 
+    @model_serializer(mode="wrap")
+    def _without_classes(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out where there are none, so that bundles of other tasks keep their fingerprint."""
+        found: dict[str, Any] = dump(self)
+        return found if found.get("classes") else {key: value for key, value in found.items() if key != "classes"}
+
     @property
     def fingerprint(self) -> str:
         """Of what the bundle is, not of when or where it was made."""
         return fingerprint.of(self.model_dump(mode="json", exclude={"recorded", "run"}))
 
-    def inputs_of(self, kind: Literal["number", "category"]) -> tuple[str, ...]:
+    def inputs_of(self, kind: Literal["number", "category", "text"]) -> tuple[str, ...]:
         """Column names of one kind, in the order of the model's input tensor."""
         return tuple(field.name for field in self.inputs if field.kind == kind)
 

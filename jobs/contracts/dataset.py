@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from jobs.contracts import storage
 from jobs.contracts.errors import InputError, IntegrityError
@@ -22,6 +22,7 @@ CONTRACT = 1  # raised when a reader of the old layout could misread the new one
 MANIFEST = "manifest.json"
 PARTS = ("train", "validation", "test")
 FOLD = "fold"  # the column with the k-fold number, 0 to folds-1; all rows of one day share it
+ROLLING = "rolling"  # the split whose folds are windows of time in order
 
 
 class Role(StrEnum):
@@ -47,7 +48,7 @@ class Statistics(_Frozen):
     min: float | None = None
     max: float | None = None
     quantiles: dict[str, float] = Field(default_factory=dict, description='exact, keys "0.01" to "0.99"')
-    categories: dict[str, int] = Field(default_factory=dict, description="rows per value, for text columns")
+    categories: dict[str, int] = Field(default_factory=dict, description="rows per value, for text columns; of free text, rows per word")
 
 
 class Column(_Frozen):
@@ -56,7 +57,15 @@ class Column(_Frozen):
     role: Role
     unit: str = ""
     description: str = ""
+    private: bool = Field(default=False, description="never written to a log of predictions")
+    text: bool = Field(default=False, description="free text, read word by word")
     statistics: Statistics | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out where it is false, so that a manifest without free text reads as it always did."""
+        found: dict[str, Any] = dump(self)
+        return found if found.get("text") else {key: value for key, value in found.items() if key != "text"}
 
 
 class DataFile(_Frozen):
@@ -68,7 +77,7 @@ class DataFile(_Frozen):
 
 
 class Split(_Frozen):
-    method: str = Field(description='"time" or "random"')
+    method: str = Field(description='"time", "random" or "rolling"')
     boundaries: dict[str, str] = Field(default_factory=dict, description="what starts each part, or its share")
     rows: dict[str, int]
     folds: int
@@ -99,6 +108,10 @@ class Manifest(_Frozen):
     @property
     def label(self) -> Column:
         return self.columns_of(Role.LABEL)[0]
+
+    def learns_from(self, fold: int) -> tuple[int, ...]:
+        """The folds whose rows may train a model that is tested on ``fold``: all others, or of a rolling split the earlier ones."""
+        return tuple(range(fold)) if self.split.method == ROLLING else tuple(other for other in range(self.split.folds) if other != fold)
 
     def files_of(self, part: str) -> tuple[DataFile, ...]:
         return tuple(file for file in self.files if file.part == part)

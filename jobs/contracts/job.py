@@ -3,6 +3,8 @@
 SEATRIAL_INPUT_<NAME>, SEATRIAL_OUTPUT_<NAME>   URIs
 SEATRIAL_EXPECT_VERSIONS   what the submitting side has installed; compared in the job's first second
 SEATRIAL_STEP_DIR       folder for job.json, metrics.jsonl, outputs.json, checkpoints/: a path, or a URI in an object store
+SEATRIAL_STEP_MOUNTED   set: that folder is an object store mounted as one, which takes whole files only; it is worked with like a URI
+SEATRIAL_PRINT_METRICS  set: lines of metrics.jsonl go to standard output too, where a cloud's metric definitions look for them
 SEATRIAL_CODE           folder with the workload's packages (also first on PYTHONPATH)
 SEATRIAL_ENGINE         sail | spark
 SEATRIAL_RAY_ADDRESS    a running Ray to join; unset = start one
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -88,7 +91,7 @@ class Context:
     def opened(cls, job_file: str, env: Mapping[str, str] = os.environ) -> Iterator[Context]:
         """The context of this process. A step folder in an object store is worked on in a scratch folder that the store follows."""
         home = home_of(job_file, env)
-        if storage.is_local(home):
+        if storage.is_local(home) and not env.get("SEATRIAL_STEP_MOUNTED"):
             folder = storage.local_path(home)
             folder.mkdir(parents=True, exist_ok=True)  # a job file that was mounted from elsewhere leaves it to the step
             yield cls._load(job_file, folder, None, env)
@@ -126,8 +129,12 @@ class Context:
         if fraction is not None:
             line["fraction"] = round(fraction, 4)
         line.update(metrics)
+        text = json.dumps(line)
         with self._lock, (self.folder / METRICS).open("a") as stream:
-            stream.write(json.dumps(line) + "\n")
+            stream.write(text + "\n")
+        if os.environ.get("SEATRIAL_PRINT_METRICS"):
+            sys.stdout.write(text + "\n")  # not print: Ray Train replaces it in its workers, and each line would come twice
+            sys.stdout.flush()
 
 
 def home_of(job_file: str, env: Mapping[str, str] = os.environ) -> str:

@@ -11,10 +11,11 @@ Nothing here imports an engine: annotations of engine types are strings.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from jobs.contracts.bundle import TaskName
 from jobs.contracts.dataset import Role
 from jobs.contracts.errors import RequestError
 
@@ -39,11 +40,12 @@ class Table:
     """
 
     name: str
-    file: str  # below the step's input folder; .csv, or .csv.zip holding one CSV
+    file: str  # below the step's input folder; .csv, .csv.gz, or .csv.zip holding one CSV
     columns: Mapping[str, str]  # column -> Spark SQL type, in file order; the header must name them all
     expectations: tuple[Expectation, ...] = ()
     null_values: tuple[str, ...] = ("NA", "")
     unique: tuple[str, ...] = ()  # columns that identify a row; later duplicates go to quarantine ("duplicate")
+    header: bool = True  # False: the file starts with its first row, and ``columns`` says what it holds
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Output:
     role: Role
     unit: str = ""
     description: str = ""
+    private: bool = False  # never written to a log of predictions
+    text: bool = False  # free text: read word by word, and never counted as one category
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,19 @@ class RandomSplit:
 
 
 @dataclass(frozen=True)
+class RollingSplit:
+    """A time split whose evaluation rolls: every ``origin`` starts a window that earlier rows alone may predict.
+
+    Rows before ``validation`` train, rows before the first of ``origins`` validate, the rest test. The fold column is 0 before
+    the first origin and i from the i-th one on, so that fold i is tested with what was learned from the folds below it.
+    """
+
+    validation: str
+    origins: tuple[str, ...]  # ISO dates in order; the last window ends with the data
+    start: str = ""  # rows before it are left out; empty = all
+
+
+@dataclass(frozen=True)
 class Features:
     """What ``entry`` of an ``etl`` step returns.
 
@@ -85,8 +102,19 @@ class Features:
     tables: tuple[Table, ...]
     outputs: tuple[Output, ...]
     transform: Callable[[Mapping[str, DataFrame], Mapping[str, Any]], DataFrame]
-    split: TimeSplit | RandomSplit
+    split: TimeSplit | RandomSplit | RollingSplit
     folds: int = 10
+
+
+@dataclass(frozen=True)
+class Text:
+    """How one free text becomes numbers: its first ``length`` words (:mod:`jobs.scoring.words`), each as its place in ``tokens``.
+
+    Place + 2; 0 = behind the end of the text, 1 = a word that is not among the tokens.
+    """
+
+    length: int
+    tokens: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -94,8 +122,16 @@ class Model:
     """What ``entry`` of a ``train`` step returns.
 
     ``module(categorical, numeric) -> logits``: ``categorical`` int64 [n, C] (0 = unknown), ``numeric`` float32
-    [n, N] raw values with NaN for null, ``logits`` float32 [n]. Everything fitted lives in the module's buffers.
+    [n, N] raw values with NaN for null. Everything fitted lives in the module's buffers.
     ``vocabularies`` has one list of known values per name in ``categorical``, in index order (index = position + 1).
+    Behind the categories, ``categorical`` holds the words of each of ``texts``, ``length`` columns each.
+
+    ``task`` says what the label is, and so what the module returns:
+
+        binary        0 or 1                                        logits float32 [n]
+        multiclass    one of ``classes`` (as text)                  logits float32 [n, K], in their order
+        regression    a number                                      predictions float32 [n] in the label's unit
+        forecast      the same, of a time that lies ahead
     """
 
     name: str
@@ -108,6 +144,10 @@ class Model:
     max_epochs: int = 10
     patience: int = 3  # epochs without a better validation loss before stopping
     options: Mapping[str, Any] = field(default_factory=dict)
+    task: TaskName = "binary"
+    classes: tuple[str, ...] = ()
+    texts: Mapping[str, Text] = field(default_factory=dict)
+    loss: Literal["squared", "absolute"] = "squared"  # regression and forecast: aims at the mean, or at the median
 
 
 def load_entry(entry: str) -> Callable[..., Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jobs.contracts.errors import RequestError
 from jobs.contracts.job import Job
@@ -19,16 +19,28 @@ BACKENDS = {
     "local": "jobs.control.local_backend:create",
     "ray": "jobs.control.ray_backend:create",
     "kubernetes": "cluster.kubernetes_backend:create",
+    "sagemaker": "cloud.sagemaker:create",
+    "azureml": "cloud.azureml:create",
 }
 
 # What a handle begins with -> its target.
-SCHEMES = {"local://": "local", "ray+http://": "ray", "ray+https://": "ray", "kubernetes://": "kubernetes"}
+SCHEMES = {
+    "local://": "local",
+    "ray+http://": "ray",
+    "ray+https://": "ray",
+    "kubernetes://": "kubernetes",
+    "sagemaker://": "sagemaker",
+    "azureml://": "azureml",
+}
 
 # Kind of job -> the module that runs it: `python -m <module> --job <job.json>`, the same on every target.
 MODULES = {
     "etl": "spark_etl.job",
     "train": "jobs.steps.train",
+    "tune": "jobs.steps.tune",
+    "cross-validate": "jobs.steps.crossval",
     "evaluate": "jobs.steps.evaluate",
+    "predict": "jobs.steps.predict",
     "deploy": "serve.deploy",
     "pipeline": "jobs.control.drive",
 }
@@ -100,6 +112,24 @@ class Backend(Protocol):
 
     def fetch(self, uri: str) -> str:
         """A location with the same content that this process can read: the same one, or a local copy."""
+        ...
+
+
+@runtime_checkable
+class Concludes(Protocol):
+    """A target with work that only the client can do, once a job of it has succeeded and before its results are read."""
+
+    def conclude(self, plan: Plan) -> None:
+        """Harmless when repeated."""
+        ...
+
+
+@runtime_checkable
+class Cloud(Protocol):
+    """A target that may cost money in somebody's account."""
+
+    def real_place(self) -> str:
+        """Whose account, and where, in words; empty for a practice service on this machine."""
         ...
 
 

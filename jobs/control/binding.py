@@ -9,6 +9,8 @@ from pathlib import Path
 
 from jobs.contracts import dataset, fingerprint
 from jobs.contracts.job import Job, Product
+from jobs.control import model_inputs
+from jobs.control.model_inputs import Models
 from jobs.control.plan import Source
 from jobs.control.spec import Kind, Pipeline
 from jobs.control.staging import source_of
@@ -22,6 +24,7 @@ class Binding:
     folder: Path  # of the job file: relative inputs start here
     run: str
     code: Source
+    models: Models | None = None  # None = a registered model stays a name, as in a plan that is only looked at
 
     def inputs(self, step: str, products: Mapping[str, Mapping[str, Product]]) -> dict[str, Source]:
         """A step's inputs: outputs of earlier steps (``products[step][output]``), or locations with their content's fingerprint."""
@@ -32,8 +35,14 @@ class Binding:
                 product = products[source][output]
                 found[name] = Source(product.uri, product.fingerprint)
             else:
-                found[name] = source_of(value if ":" in value else str((self.folder / value).resolve()))
+                found[name] = self.located(value)
         return found
+
+    def located(self, value: str) -> Source:
+        """A location as the job file writes it: beside the file, anywhere else, or a registered model."""
+        if model_inputs.is_model(value):
+            return self.models.source(value) if self.models else model_inputs.named(value)
+        return source_of(value if ":" in value else str((self.folder / value).resolve()))
 
     def job(self, name: str, inputs: Mapping[str, Source]) -> Job:
         step = self.pipeline.steps[name]

@@ -13,7 +13,7 @@ import yaml
 
 from jobs.contracts import fingerprint
 from jobs.contracts.job import Job
-from jobs.control import runs, spec_file
+from jobs.control import consent, model_inputs, runs, spec_file
 from jobs.control.backend import DRIVER, Backend, open_backend
 from jobs.control.binding import expected_versions
 from jobs.control.handles import Handles
@@ -37,6 +37,7 @@ def start(file: Path, home: Home, options: Options) -> tuple[str, str]:
     home.create()
     code, digest = home.keep_code((file.parent / job_file.code).resolve())
     backend = open_backend(options.target, home, job_file.targets)
+    consent.require(backend, real=options.real)
     run = options.resume or runs.new_id(job_file.name, time.time())
     plan = plan_driver(backend, job_file, file.parent, run, options, source_of_code(code, digest))
     refuse_if_unfit(backend, plan)
@@ -76,7 +77,7 @@ def _local_inputs(job_file: Pipeline, folder: Path) -> tuple[dict[str, Source], 
     places: dict[str, list[str]] = {}
     for name, step in job_file.steps.items():
         for key, value in step.inputs.items():
-            if key in job_file.sources(name) or not is_on_this_machine(value):
+            if key in job_file.sources(name) or not is_on_this_machine(value) or model_inputs.is_model(value):
                 continue
             own = f"input-{len(sources)}"
             sources[own], places[own] = source_of(value if ":" in value else str((folder / value).resolve())), [name, key]

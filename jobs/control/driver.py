@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from jobs.contracts import storage
 from jobs.contracts.errors import InputError, RunError, SeatrialError, SetupError, StepFailed
 from jobs.contracts.job import ERROR, METRICS, OUTPUTS, Product, StepResult
 from jobs.contracts.states import JobState
-from jobs.control import artefacts, runs
-from jobs.control.backend import Backend
+from jobs.control import runs
+from jobs.control.backend import Backend, Concludes
 from jobs.control.binding import Binding, expected_versions
 from jobs.control.failures import explain
 from jobs.control.handles import Handles
@@ -23,7 +23,6 @@ from jobs.control.progress import Progress
 from jobs.control.promotion import Promotion, TrainedStep
 from jobs.control.runs import RunRecord, StepRecord
 from jobs.control.spec import Kind, Step, seconds
-from jobs.control.staging import source_of
 from jobs.control.surroundings import Surroundings
 
 LOG = "log.txt"
@@ -37,7 +36,7 @@ class _Running:
     plan: Plan
     started: float
     tries: int = 1  # by this driver
-    lines: int = 0  # of metrics.jsonl already shown
+    lines: int = 0  # of metrics.jsonl already shown; a later attempt adds to the same file
     state: JobState = JobState.QUEUED
     silent: float = 0.0  # since when the target does not answer; 0 = it does
     asked: float = 0.0  # when the target was last asked why it waits
@@ -114,7 +113,7 @@ class Driver:
 
     # One step begins
 
-    def _begin(self, name: str, tries: int = 1) -> None:
+    def _begin(self, name: str, tries: int = 1, lines: int = 0) -> None:
         step, record, inputs = self._pipeline.steps[name], self._record.steps[name], self._inputs(name)
         job = self._binding.job(name, inputs)
         record.fingerprint = job.fingerprint
@@ -126,8 +125,8 @@ class Driver:
         if self._fresh:
             runs.forget(plan.outputs)
         handle = self._send(name, step, plan)
-        self._running[name] = _Running(handle, plan, time.monotonic(), tries)
-        self._set(name, JobState.RUNNING if self._backend.poll < 1 else JobState.QUEUED)
+        self._running[name] = _Running(handle, plan, time.monotonic(), tries, lines)
+        self._set(name, JobState.RUNNING if self._record.target == "local" else JobState.QUEUED)
 
     def _finished_before(self, fingerprint: str) -> tuple[str, StepRecord] | None:
         return runs.finished_step(self._home, fingerprint, self._record.target, self._backend.exists)
@@ -146,10 +145,9 @@ class Driver:
 
     def _inputs(self, name: str) -> dict[str, Source]:
         inputs = self._binding.inputs(name, {key: step.outputs for key, step in self._record.steps.items()})
-        champion = self._promotion.champion() if self._pipeline.steps[name].kind == Kind.EVALUATE else None
+        champion = self._promotion.champion_source() if self._pipeline.steps[name].kind == Kind.EVALUATE else None
         if champion is not None and champion.fingerprint != inputs["bundle"].fingerprint:
-            content = source_of(artefacts.fetch(champion, self._home.root / "cache"))  # it lies in the registry, not in the target's store
-            inputs["champion"] = replace(content, fingerprint=champion.fingerprint)
+            inputs["champion"] = champion
         return inputs
 
     def _context(self, step: Step) -> dict[str, str]:
@@ -206,13 +204,15 @@ class Driver:
         self._keep_log(name, running.handle)
         del self._running[name]
         if state == JobState.SUCCEEDED:
+            if isinstance(self._backend, Concludes):
+                self._backend.conclude(running.plan)
             self._collect(name, running.plan)
             return
         told = self._error(running.plan) if state == JobState.FAILED else None
         if told is None and state != JobState.STOPPED and not self._backend.retries and running.tries <= step.retries:
             self._show.note(f"{name} was lost; attempt {running.tries + 1} goes on from its last checkpoint")
             self._record.steps[name].attempt += 1
-            self._begin(name, running.tries + 1)
+            self._begin(name, running.tries + 1, running.lines)
             return
         if state == JobState.STOPPED:
             self._fail(name, StepFailed("it was stopped on request", where=name, hint="the same command goes on from its last checkpoint"))
@@ -280,7 +280,9 @@ class Driver:
             metrics = self._backend.read(storage.join(record.folder, METRICS))
         except InputError:
             metrics = b""
-        return TrainedStep(run, name, metrics.decode(), step.model_dump(mode="json", include={"entry", "params", "resources"}), tags)
+        facts = step.model_dump(mode="json", include={"entry", "params", "resources"})
+        facts["params"] |= record.summary.get("tuned", {})
+        return TrainedStep(run, name, metrics.decode(), facts, tags)
 
     def _register(self, name: str) -> None:
         """After a verdict: register the bundle that an earlier step of this file trained."""
@@ -290,8 +292,7 @@ class Driver:
         verdict = json.loads(self._backend.read(storage.join(report.uri, "verdict.json")))
         bundle = self._record.steps[source[0]].outputs[source[1]]
         tags = {"seatrial.run": self._record.run, "seatrial.report": report.uri, "seatrial.dataset": self._inputs(name)["dataset"].fingerprint}
-        page = self._backend.fetch(storage.join(report.uri, "report.html"))
-        version = self._promotion.register(self._trained(source[0]), self._backend.fetch(bundle.uri), report=page, verdict=verdict, tags=tags)
+        version = self._promotion.register(self._trained(source[0]), bundle, self._backend.fetch, verdict=verdict, tags=tags)
         self._record.model_version, self._record.verdict = version.version, verdict
 
     def _fail(self, name: str, error: SeatrialError) -> None:
@@ -300,9 +301,17 @@ class Driver:
 
     def _stop_running(self) -> None:
         for name, running in self._running.items():
-            self._backend.stop(running.handle)
+            self._stop_one(name, running)
             self._handles.update(running.handle, JobState.STOPPED)
             self._set(name, JobState.STOPPED)
+
+    def _stop_one(self, name: str, running: _Running) -> None:
+        """What has ended is left alone: an endpoint that answers already is no work under way. What ends the run says more than a stop that fails."""
+        try:
+            if not self._backend.status(running.handle).is_final:
+                self._backend.stop(running.handle)
+        except SeatrialError as error:
+            self._show.note(f"{name} could not be stopped ({error.what}); try: seatrial stop {running.handle}")
 
     def _set(self, name: str, state: JobState, message: str = "", took: float | None = None) -> None:
         record = self._record.steps[name]

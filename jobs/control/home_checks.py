@@ -57,7 +57,7 @@ def service(home: Home) -> Check:
     code, _ = get_json(f"{record['url']}/v2/health/live", timeout=1)
     if code == 0:
         return Check("service", "warn", f"its process {record['pid']} runs, but {record['url']} does not answer", f"read the logs in {home.root / 'service'}")
-    return Check("service", "ok", f"up at {record['url']} for model {record.get('model')}")
+    return Check("service", "ok", f"up at {record['url']} for {' and '.join(record.get('models') or [str(record.get('model'))])}")
 
 
 def service_record(home: Home) -> dict[str, Any] | None:

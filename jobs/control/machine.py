@@ -26,7 +26,7 @@ SERVICE, RAY_DASHBOARD = 8000, 8265  # ports
 # Extra -> its modules, the engine first.
 EXTRAS = {
     "etl": ("pyspark", "pysail", "pandas", "zstandard"),
-    "train": ("torch", "ray", "onnx", "onnxscript", "safetensors", "numpy"),
+    "train": ("torch", "ray", "optuna", "onnx", "onnxscript", "safetensors", "numpy"),
     "scoring": ("onnxruntime", "numpy"),
     "serve": ("ray", "starlette", "uvicorn", "msgspec", "httpx"),
     "registry": ("mlflow",),

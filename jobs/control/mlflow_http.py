@@ -1,4 +1,4 @@
-"""GET from an MLflow server without importing MLflow, with the credentials and certificates that its own client would use.
+"""Asks an MLflow server without importing MLflow, with the credentials and certificates that its own client would use.
 
 MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD               basic authentication; else what ~/.mlflow/credentials says
 MLFLOW_TRACKING_TOKEN                                            bearer token, where there is no such pair
@@ -53,12 +53,23 @@ def get_json(address: str, path: str, **query: str) -> dict[str, Any]:
     return found
 
 
+def send_json(address: str, path: str, body: dict[str, Any], *, method: str = "POST") -> None:
+    """Errors: as :func:`get_json`."""
+    request = urllib.request.Request(f"{address.rstrip('/')}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}, method=method)
+    for _ in _chunks(request, anonymous=False):
+        pass
+
+
 def chunks(url: str, *, anonymous: bool = False) -> Iterator[bytes]:
     """An answer's body, piece by piece. ``anonymous``: without credentials, because the URL is somebody else's word.
 
     Errors: as :func:`get_json`; a body that breaks off is a StorageError or ends early, so hash what you keep.
     """
-    request = urllib.request.Request(url)
+    return _chunks(urllib.request.Request(url), anonymous=anonymous)
+
+
+def _chunks(request: urllib.request.Request, *, anonymous: bool) -> Iterator[bytes]:
+    url = request.full_url
     check_address(url)
     if not anonymous and (credentials := _credentials()):
         request.add_unredirected_header("Authorization", credentials)  # a redirect may lead to another host

@@ -10,14 +10,16 @@ from pathlib import Path
 
 from jobs.contracts import fingerprint
 from jobs.contracts.errors import RequestError
-from jobs.control import runs, spec_file
+from jobs.control import consent, runs, spec_file
 from jobs.control.backend import Backend, open_backend
 from jobs.control.binding import Binding
 from jobs.control.driver import Driver
 from jobs.control.home import Home
 from jobs.control.local_backend import LocalBackend
+from jobs.control.model_inputs import Models
 from jobs.control.progress import Progress, Silent
 from jobs.control.promotion import Promotion
+from jobs.control.registry import registry_of
 from jobs.control.runs import RunRecord, StepRecord
 from jobs.control.spec import Pipeline
 from jobs.control.staging import source_of_code
@@ -32,16 +34,17 @@ class Options:
     keep: bool = False  # leave the service up
     run_id: str = ""  # of a run that was named before it began; one that is there already goes on
     resume: str = ""  # the run to go on with; empty = the newest unfinished one of the same work, or a new one
+    real: bool = False  # the caller knows that a cloud target may cost money
     progress: Progress = field(default_factory=Silent)
 
 
 def begin(file: Path, home: Home, options: Options) -> RunRecord:
     """The record of the run that :func:`run` will drive: minted once and saved, so that every process means the same run.
 
-    Errors: SpecError for a wrong job file, RequestError for an unknown target or run.
+    Errors: SpecError for a wrong job file, RequestError for an unknown target or run, or for a real account without ``options.real``.
     """
     pipeline = spec_file.load(file, options.overrides)
-    open_backend(options.target, home, pipeline.targets)
+    consent.require(open_backend(options.target, home, pipeline.targets), real=options.real)
     home.create()
     _, code = home.keep_code((file.parent / pipeline.code).resolve())
     digest = fingerprint.of({"spec": pipeline.model_dump(mode="json", exclude={"targets"}), "code": code})
@@ -70,8 +73,8 @@ def run(file: Path, home: Home, options: Options) -> RunRecord:
     pipeline = spec_file.load(file, options.overrides)
     code, digest = home.keep_code((file.parent / pipeline.code).resolve())
     backend = _attached(options.target, home, pipeline)
-    with runs.locked(home.runs / record.run), _told_of_failure(record, home), Promotion(home, pipeline.name) as promotion:
-        binding = Binding(pipeline, file.parent, record.run, source_of_code(code, digest))
+    with runs.locked(home.runs / record.run), _told_of_failure(record, home), Promotion(home, pipeline.name, registry_of(backend)) as promotion:
+        binding = Binding(pipeline, file.parent, record.run, source_of_code(code, digest), Models(home, registry_of(backend)))
         around = surroundings_of(options.target, home, pipeline, keep=options.keep)
         return Driver(binding, home, record, backend, around, promotion, options.progress, fresh=options.fresh).drive()
 

@@ -109,7 +109,7 @@ class RayBackend:
             return {"SEATRIAL_SERVE_URL": f"http://127.0.0.1:{self._target.port}"}  # as the head sees it, where the step runs
         if step.kind == Kind.PIPELINE:
             return {"RAY_JOB_STOP_WAIT_TIME_S": "60"}  # Ray's 3 s are too few for a driver to stop its steps
-        return {"SEATRIAL_RAY_ADDRESS": "auto"} if step.kind == Kind.TRAIN and step.resources.max_workers > 0 else {}
+        return {"SEATRIAL_RAY_ADDRESS": "auto"} if step.on_ray else {}
 
     def check(self, plan: Plan) -> list[Cause]:
         from jobs.contracts.versions import installed
@@ -204,7 +204,7 @@ def package(folder: Path) -> bytes:
 def _resources(step: Step) -> dict[str, Any]:
     """What Ray reserves for the step's own process. Training workers reserve theirs themselves."""
     resources = step.resources
-    if step.kind == Kind.DEPLOY or (step.kind == Kind.TRAIN and resources.max_workers > 0):
+    if step.kind == Kind.DEPLOY or step.on_ray:
         return {}
     workers = max(1, resources.max_workers) if step.kind == Kind.ETL else 1
     return {"entrypoint_num_cpus": resources.cpu * workers, "entrypoint_memory": memory_bytes(resources.memory) * workers}
@@ -219,7 +219,7 @@ def _remove(uri: str) -> None:
 def _losses(step: Step) -> Iterator[str]:
     if step.spot:
         yield "spot: a Ray job cannot ask for interruptible nodes; the cluster decides"
-    if step.resources.accelerator and step.kind != Kind.TRAIN:
+    if step.resources.accelerator and not step.trains:
         yield "accelerator: only training workers ask Ray for a type of GPU"
     if expanded := [name for name, value in step.env.items() if "${" in value]:
         yield f"env: Ray replaces ${{…}} in {', '.join(expanded)} by the variable of the node"

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from jobs.contracts import bundle as bundles
 from jobs.contracts import storage
-from jobs.control.registry_reader import FINGERPRINT_TAG, ModelVersion, list_versions
+from jobs.control.registry import CHAMPION
+from jobs.control.registry_reader import FINGERPRINT_TAG, ModelVersion, list_versions, read_model
+from jobs.control.rollout.moves import GATE, promote
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,4 +53,11 @@ class MlflowRegistry:
                 raise
 
     def set_alias(self, name: str, alias: str, version: str) -> None:
-        self._client.set_registered_model_alias(name, alias, version)
+        if alias != CHAMPION:
+            self._client.set_registered_model_alias(name, alias, version)
+        elif self._champion(name) != version:  # a step of the rollout: recorded, watched and reversible like any other
+            promote(self._uri, name, version, by=GATE, reason="the evaluation's verdict")
+
+    def _champion(self, name: str) -> str:
+        found = read_model(self._uri, name)
+        return found.aliases.get(CHAMPION, "") if found else ""

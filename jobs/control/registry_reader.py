@@ -30,6 +30,14 @@ FROM model_versions AS v
 
 
 @dataclass(frozen=True)
+class RegisteredModel:
+    """What a registered name carries beside its versions."""
+
+    aliases: dict[str, str]  # alias -> version
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
 class ModelVersion:
     name: str
     version: str
@@ -56,6 +64,40 @@ def resolve_alias(tracking_uri: str, name: str, alias: str) -> ModelVersion | No
     return found[0] if found else None
 
 
+def read_model(tracking_uri: str, name: str) -> RegisteredModel | None:
+    """Aliases and tags of a name, or None before it is registered. One connection or one request, because it is polled.
+
+    Errors: as :func:`list_versions`.
+    """
+    if not is_server(tracking_uri):
+        return _model_from_sqlite(_store(tracking_uri), name)
+    answer = _get(tracking_uri, "registered-models/get", name=name)
+    if answer is None:
+        return None
+    found = answer["registered_model"]
+    return RegisteredModel(
+        {each["alias"]: each["version"] for each in found.get("aliases", ())}, {each["key"]: each["value"] for each in found.get("tags", ())}
+    )
+
+
+def model_tags(tracking_uri: str, name: str) -> dict[str, str]:
+    """Errors: as :func:`list_versions`."""
+    found = read_model(tracking_uri, name)
+    return found.tags if found else {}
+
+
+def read_version(tracking_uri: str, name: str, version: str) -> ModelVersion | None:
+    """One version, its aliases left out on a server.
+
+    Errors: as :func:`list_versions`.
+    """
+    if is_server(tracking_uri):
+        answer = _get(tracking_uri, "model-versions/get", name=name, version=version)
+        return _served(tracking_uri, answer["model_version"]) if answer else None
+    found = _from_sqlite(_store(tracking_uri), "WHERE name = ? AND version = ?", name, version)
+    return found[0] if found else None
+
+
 def list_versions(tracking_uri: str, name: str | None = None) -> list[ModelVersion]:
     """All versions of one model, or of all, newest first.
 
@@ -79,14 +121,31 @@ def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+def _model_from_sqlite(path: Path, name: str) -> RegisteredModel | None:
+    if not path.exists():
+        return None
+    with _readable(path) as database:
+        if database.execute("SELECT 1 FROM registered_models WHERE name = ?", (name,)).fetchone() is None:
+            return None
+        aliases = database.execute("SELECT alias, version FROM registered_model_aliases WHERE name = ?", (name,)).fetchall()
+        tags = database.execute("SELECT key, value FROM registered_model_tags WHERE name = ?", (name,)).fetchall()
+    return RegisteredModel({alias: str(version) for alias, version in aliases}, dict(map(tuple, tags)))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with _read_only(path) as database:
+            yield database
+    except sqlite3.Error as error:
+        raise StorageError(f"cannot read the registry: {error}", where=str(path), hint="is another program writing to it, or is the file damaged?") from error
+
+
 def _from_sqlite(path: Path, condition: str = "", *values: str) -> list[ModelVersion]:
     if not path.exists():
         return []
-    try:
-        with _read_only(path) as database:
-            rows = database.execute(f"{_QUERY} {condition}", values).fetchall()
-    except sqlite3.Error as error:
-        raise StorageError(f"cannot read the registry: {error}", where=str(path), hint="is another program writing to it, or is the file damaged?") from error
+    with _readable(path) as database:
+        rows = database.execute(f"{_QUERY} {condition}", values).fetchall()
     return [
         _version(row, json.loads(row["aliases"]), json.loads(row["tags"]), created=row["creation_time"])
         for row in map(dict, rows)

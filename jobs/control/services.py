@@ -10,21 +10,23 @@ import json
 import logging
 import os
 import secrets
+import shlex
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jobs.contracts import storage
 from jobs.contracts.entrypoint import LIFELINE
 from jobs.contracts.errors import RunError, SetupError
-from jobs.control import processes
+from jobs.control import ingress, processes
 from jobs.control.home import Home
+from jobs.control.service_key import KEYS, authorization
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +43,8 @@ _SERVE_CPUS = 1  # logical cores set aside for the replica and Serve's controlle
 class Services:
     """Ray and the service of one home; use :meth:`start`, then :meth:`ray_address` and :meth:`url`, then :meth:`stop`."""
 
-    def __init__(self, home: Home, *, model: str, port: int) -> None:
-        self._home, self._model, self._port = home, model, port
+    def __init__(self, home: Home, *, models: Sequence[str], port: int) -> None:
+        self._home, self._models, self._port = home, tuple(models), port
         self._folder = home.root / "service"
         self._ray: subprocess.Popen[bytes] | None = None
         self._serve: subprocess.Popen[bytes] | None = None
@@ -53,9 +55,10 @@ class Services:
     def start(self, *, cpus: int, keep: bool) -> None:
         """Begin to start both; returns at once.
 
-        Errors: SetupError when something else listens on the port.
+        Errors: SetupError when something else listens on the port, or the service that is up has other models.
         """
-        if read_service(self._home):
+        if record := read_service(self._home):
+            check_models(record, self._models)
             self.reused = True
             return
         check_port_free(self._port)
@@ -89,7 +92,8 @@ class Services:
 
     def environment(self) -> dict[str, str]:
         """Variables of every process that talks to this Ray: its token lies in a file that only the owner reads."""
-        return {**os.environ, **ray_environment(self._home)}
+        keys = {KEYS: os.path.abspath(place)} if (place := os.environ.get(KEYS)) else {}  # Ray's processes work in folders of their own
+        return {**os.environ, **keys, **ray_environment(self._home)}
 
     def _spawn(self, argv: list[str], log: str, environment: Mapping[str, str], inherited: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
         with (self._folder / log).open("wb") as stream:
@@ -98,14 +102,15 @@ class Services:
             )
 
     def _write_service(self, pid: int, keep: bool) -> None:
-        record = processes.identify(pid) | {"url": f"http://127.0.0.1:{self._port}", "model": self._model, "keep": keep}
+        record = processes.identify(pid) | {"url": f"http://127.0.0.1:{self._port}", "models": self._models, "keep": keep}
         storage.write_bytes(str(self._home.service), json.dumps(record, indent=1).encode())
 
     def advance(self) -> None:
         """Start the service as soon as Ray is there, and both again when Ray is lost; call it often, it waits only after a loss."""
         self._replace_lost()
         if not self.reused and self._serve is None and (self._folder / "ray.json").exists():
-            argv = ["-m", SERVE_MODULE, "up", "--model", self._model, "--tracking-uri", self._home.tracking_uri, "--port", str(self._port)]
+            argv = ["-m", SERVE_MODULE, "up", *(word for model in self._models for word in ("--model", model))]
+            argv += ["--tracking-uri", self._home.tracking_uri, "--port", str(self._port)]
             argv += ["--ray-address", self._ray_json()["address"], "--ready", str(self._folder / "serve.json")]
             self._serve = self._spawn(argv, "serve.log", self.environment())
 
@@ -163,7 +168,7 @@ def ray_environment(home: Home) -> dict[str, str]:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as stream:
             stream.write(secrets.token_hex(32))
-    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path), "RAY_USAGE_STATS_ENABLED": "0", **_LOOPBACK_ONLY}
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path), "RAY_USAGE_STATS_ENABLED": "0", **_LOOPBACK_ONLY, **ingress.flags()}
 
 
 def read_service(home: Home) -> dict[str, Any] | None:
@@ -173,9 +178,17 @@ def read_service(home: Home) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     if processes.running(record):
-        return record
+        return record if "models" in record else record | {"models": [record["model"]]}  # as an older release wrote it
     home.service.unlink(missing_ok=True)
     return None
+
+
+def check_models(record: Mapping[str, Any], models: Sequence[str]) -> None:
+    """Errors: SetupError when a service that is up lacks one of the models."""
+    if missing := [model for model in models if model not in record["models"]]:
+        has = " and ".join(record["models"])
+        hint = f"seatrial serve down; seatrial serve up {shlex.join(dict.fromkeys([*record['models'], *models]))}"
+        raise SetupError(f"the service that is up serves {has}, not {missing[0]}", where=record["url"], hint=hint)
 
 
 def stop_service(home: Home) -> bool:
@@ -191,7 +204,7 @@ def stop_service(home: Home) -> bool:
 def get_json(url: str, timeout: float = 5) -> tuple[int, Any]:
     """GET from the service: (status, its JSON or None); status 0 when nothing answers."""
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=authorization()), timeout=timeout) as answer:
             status, body = answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, None

@@ -67,9 +67,16 @@ Memory = Annotated[str, BeforeValidator(str), _checked(memory_bytes)]
 class Kind(StrEnum):
     ETL = "etl"
     TRAIN = "train"
+    TUNE = "tune"
+    CROSS_VALIDATE = "cross-validate"
     EVALUATE = "evaluate"
+    PREDICT = "predict"
     DEPLOY = "deploy"
     PIPELINE = "pipeline"  # a run's driver (`seatrial run --detach`); not for job files
+
+
+TRAINING = frozenset({Kind.TRAIN, Kind.TUNE, Kind.CROSS_VALIDATE})  # kinds that run the training loop: on Ray when they have workers
+_WITH_ENTRY = TRAINING | {Kind.ETL}
 
 
 def _of_a_step(kind: Kind) -> Kind:
@@ -133,8 +140,9 @@ class Step(_Frozen):
     entry: str = Field(default="", pattern=r"^$|^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     """The workload's function, ``package.module:function``; its package lies below ``code``."""
     inputs: dict[PortName, str] = Field(default_factory=dict)
-    """Name to an earlier output (``step.output``) or a location: a path beside this file, ``s3://``, ``abfss://``, ``pkg:package/folder``."""
-    outputs: dict[PortName, Literal["dataset", "bundle", "report"]] = Field(default_factory=dict)
+    """Name to an earlier output (``step.output``) or a location: a path beside this file, ``s3://``, ``abfss://``, ``pkg:package/folder``,
+    a registered model ``models:/name@champion`` or ``models:/name/3``."""
+    outputs: dict[PortName, Literal["dataset", "bundle", "report", "parameters", "predictions"]] = Field(default_factory=dict)
     """Name to type of what the step makes."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Handed to the step and to the entry; part of the fingerprint (except ``engine``)."""
@@ -155,7 +163,7 @@ class Step(_Frozen):
 
     @model_validator(mode="after")
     def _entry_where_needed(self) -> Step:
-        if self.kind in (Kind.ETL, Kind.TRAIN) and not self.entry:
+        if self.kind in _WITH_ENTRY and not self.entry:
             raise ValueError(f'kind {self.kind} needs entry: "package.module:function"')
         if clash := [name for name in self.env if name.startswith("SEATRIAL_")]:
             raise ValueError(f"{clash[0]} is set by the target; choose another name")
@@ -163,6 +171,16 @@ class Step(_Frozen):
             if len({name.replace("-", "_") for name in names}) < len(names):
                 raise ValueError(f"two of {', '.join(names)} differ only in - and _, and would share one variable")
         return self
+
+    @property
+    def trains(self) -> bool:
+        """Whether it runs the training loop."""
+        return self.kind in TRAINING
+
+    @property
+    def on_ray(self) -> bool:
+        """Whether Ray spreads it over its workers; without workers it runs in its own process."""
+        return self.trains and self.resources.max_workers > 0
 
 
 class LocalTarget(_Frozen):
@@ -231,6 +249,106 @@ class KubernetesTarget(_Frozen):
     """MLflow's address inside the cluster."""
 
 
+class CloudImages(_Frozen):
+    """Container images of a cloud's jobs: a name in your own registry, or a whole address."""
+
+    ray: str = "seatrial-ray:0.1.0"
+    """For training, evaluation and endpoints."""
+    spark: str = "seatrial-spark:0.1.0"
+    """For ETL."""
+
+
+_METRICS = {
+    "train:loss": r'"train_loss": ([0-9.eE+-]+)',
+    "validation:loss": r'"validation_loss": ([0-9.eE+-]+)',
+    "validation:auc": r'"validation_auc": ([0-9.eE+-]+)',
+}
+
+
+class SageMakerTarget(_Frozen):
+    """Amazon SageMaker AI. The defaults are those of ``seatrial practice``; an account of your own needs ``role``."""
+
+    region: str = Field(default="eu-west-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    """Where everything runs."""
+    role: str = Field(default="arn:aws:iam::123456789012:role/SeatrialPractice", pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")
+    """Role that jobs and endpoints run as; its account is the account of everything. Under practice, practice's own takes its place."""
+    store: str = Field(default="", pattern=r"^$|^s3://[^/\s]+(/\S*)?$")
+    """Where data, code and models lie; empty = ``s3://sagemaker-<region>-<account>/seatrial``."""
+    images: CloudImages = CloudImages()
+    """Container images; a bare name lies in the ECR of the account and region."""
+    instance: str = ""
+    """Type of the training instances; empty = the smallest known one with the step's cores, memory and GPUs."""
+    processing_instance: str = ""
+    """The same, for ETL and evaluation."""
+    volume: Memory = "30Gi"
+    """Disk of each instance."""
+    input_mode: Literal["File", "FastFile"] = "File"
+    """Training data is copied to each instance first, or read through as it is opened."""
+    spot_wait: Duration = "1h"
+    """How long a spot job may wait for capacity, in all, beyond its time limit."""
+    subnets: tuple[str, ...] = ()
+    """Of your VPC, together with ``security_groups``; empty = SageMaker's own network."""
+    security_groups: tuple[str, ...] = ()
+    """Of your VPC."""
+    encrypt_traffic: bool = False
+    """Encrypt what training instances send each other; slower."""
+    kms_key: str = ""
+    """Key for volumes and outputs; empty = Amazon's."""
+    tags: dict[str, str] = Field(default_factory=dict)
+    """Tags of everything that is created."""
+    metrics: dict[str, str] = Field(default=_METRICS)
+    """Metric to the expression that finds it in the log: what the console draws."""
+    package_group: str = ""
+    """Model package group to register in; empty = the pipeline's name."""
+    endpoint: str = ""
+    """Name of the endpoint; empty = the pipeline's name."""
+    endpoint_instance: str = "ml.m5.large"
+    """Type of the endpoint's instances."""
+    endpoint_instances: int = Field(default=1, ge=1)
+    """How many answer."""
+    endpoint_max_instances: int = Field(default=0, ge=0)
+    """Above ``endpoint_instances``: scale up to so many."""
+    endpoint_requests: int = Field(default=1000, ge=1)
+    """Requests per instance and minute at which an endpoint grows."""
+
+
+class AzureMLTarget(_Frozen):
+    """An Azure Machine Learning workspace. The defaults are those of ``seatrial practice``."""
+
+    subscription: str = Field(default="00000000-0000-0000-0000-000000000000", pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
+    """Id of the subscription. Under practice, practice's own takes its place, as for the next two."""
+    resource_group: str = "practice"
+    """Resource group of the workspace."""
+    workspace: str = "practice"
+    """Name of the workspace."""
+    store: str = Field(default="azureml://datastores/workspaceblobstore/paths/seatrial", pattern=r"^azureml://datastores/[A-Za-z0-9_]+/paths/\S+$")
+    """Where data, code and models lie: a folder of a blob datastore of the workspace."""
+    images: CloudImages = CloudImages()
+    """Container images; a bare name lies in ``registry``."""
+    registry: str = ""
+    """Address of the container registry, e.g. ``team.azurecr.io``; practice needs none."""
+    compute: str = ""
+    """Compute cluster of the jobs; empty = serverless compute."""
+    gpu_compute: str = ""
+    """The same for steps with GPUs; empty = ``compute``."""
+    instance: str = ""
+    """Type of serverless machines; empty = the smallest known one with the step's cores, memory and GPUs."""
+    identity: Literal["", "managed", "user_identity"] = ""
+    """As whom jobs reach data; empty = the workspace's own way."""
+    shared_memory: Memory = "2Gi"
+    """``/dev/shm`` of each container."""
+    tags: dict[str, str] = Field(default_factory=dict)
+    """Tags of everything that is created."""
+    model: str = ""
+    """Name of the registered model; empty = the pipeline's name."""
+    endpoint: str = ""
+    """Name of the online endpoint, unique in its region; empty = the pipeline's name."""
+    endpoint_instance: str = "Standard_DS3_v2"
+    """Type of the endpoint's machines."""
+    endpoint_instances: int = Field(default=1, ge=1)
+    """How many answer."""
+
+
 class Targets(_Frozen):
     """What only one target needs to know."""
 
@@ -240,6 +358,10 @@ class Targets(_Frozen):
     """A running Ray cluster."""
     kubernetes: KubernetesTarget = KubernetesTarget()
     """A Kubernetes cluster."""
+    sagemaker: SageMakerTarget = SageMakerTarget()
+    """Amazon SageMaker AI."""
+    azureml: AzureMLTarget = AzureMLTarget()
+    """An Azure Machine Learning workspace."""
 
 
 class Pipeline(_Frozen):

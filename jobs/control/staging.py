@@ -95,5 +95,6 @@ def local_copy(uri: str, cache: Path) -> str:
         destination = target / path.rsplit("/", 1)[-1]
         arrow_fs.copy_files(path, str(destination), source_filesystem=files)
         return str(destination)
+    target.mkdir(parents=True, exist_ok=True)  # Arrow makes the folders below it, but not this one
     arrow_fs.copy_files(path, str(target), source_filesystem=files)
     return str(target)

@@ -12,13 +12,13 @@ from jobs.contracts.bundle import BUNDLE, Bundle
 from jobs.contracts.dataset import MANIFEST
 from jobs.contracts.errors import InputError, RequestError
 from jobs.contracts.states import JobState
-from jobs.control import artefacts, runs, watching
+from jobs.control import model_inputs, runs, watching
 from jobs.control.backend import Backend
 from jobs.control.binding import Binding
 from jobs.control.home import Home
 from jobs.control.plan import Source
-from jobs.control.registry import CHAMPION
-from jobs.control.registry_reader import resolve_alias
+from jobs.control.promotion import champion_source
+from jobs.control.registry import CHAMPION, registry_of
 from jobs.control.spec import Kind
 from jobs.control.staging import is_on_this_machine, source_of
 
@@ -47,19 +47,16 @@ class StepInputs:
             if name not in given:
                 found[name] = self._made(step, name, source, output)
         as_written = {name: value for name, value in spec.inputs.items() if name not in found}
-        found |= {name: source_of(value if ":" in value else str((self.binding.folder / value).resolve())) for name, value in as_written.items()}
+        found |= {name: self.binding.located(value) for name, value in as_written.items()}
         return found | self._champion(spec.kind, found)
 
     def _champion(self, kind: Kind, found: Mapping[str, Source]) -> dict[str, Source]:
         """What an evaluation must be better than, as in a whole run."""
         if kind != Kind.EVALUATE or CHAMPION in found:
             return {}
-        champion = resolve_alias(self.home.tracking_uri, self.binding.pipeline.name, CHAMPION)
+        champion = champion_source(self.home, self.binding.pipeline.name, registry_of(self.backend))
         bundle = found.get("bundle")
-        if champion is None or (bundle and champion.fingerprint == bundle.fingerprint):
-            return {}
-        content = source_of(artefacts.fetch(champion, self.home.root / "cache"))  # it lies in the registry, not in the target's store
-        return {CHAMPION: replace(content, fingerprint=champion.fingerprint)}
+        return {} if champion is None or (bundle and champion.fingerprint == bundle.fingerprint) else {CHAMPION: champion}
 
     def _made(self, step: str, name: str, source: str, output: str) -> Source:
         digest = self.binding.job(source, self.of(source, {})).fingerprint
@@ -91,6 +88,8 @@ class StepInputs:
 
     def _given(self, uri: str) -> Source:
         """A dataset or bundle keeps the fingerprint that it carries; anything else is known by its content."""
+        if model_inputs.is_model(uri):
+            return self.binding.located(uri)
         if ":" not in uri:
             uri = str(Path(uri).resolve())
         digest = self._carried(uri)

@@ -17,13 +17,15 @@ from pathlib import Path
 from jobs.contracts import fingerprint
 from jobs.contracts.errors import RequestError, SeatrialError
 from jobs.contracts.states import JobState
-from jobs.control import runs, spec_file
+from jobs.control import consent, runs, spec_file
 from jobs.control.backend import Backend, open_backend
 from jobs.control.binding import Binding, expected_versions
 from jobs.control.handles import Handles
 from jobs.control.home import Home
+from jobs.control.model_inputs import Models
 from jobs.control.plan import Plan, Source
 from jobs.control.preflight import refuse_if_unfit
+from jobs.control.registry import registry_of
 from jobs.control.runs import RunRecord, StepRecord
 from jobs.control.spec import Kind, Pipeline, Step
 from jobs.control.staging import source_of_code
@@ -40,6 +42,7 @@ class Ask:
     inputs: Mapping[str, str] = field(default_factory=dict)  # name -> location, instead of what the job file says
     overrides: tuple[str, ...] = ()
     run: str = ""  # empty = a new one
+    real: bool = False  # the caller knows that a cloud target may cost money
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,10 @@ def submit(ask: Ask, home: Home) -> Submitted:
     pipeline = spec_file.load(ask.file, ask.overrides)
     name = _chosen(pipeline, ask)
     backend = open_backend(ask.target, home, pipeline.targets)
+    consent.require(backend, real=ask.real)
     home.create()
     code = source_of_code(*home.keep_code((ask.file.parent / pipeline.code).resolve()))
-    binding = Binding(pipeline, ask.file.parent, "", code)
+    binding = Binding(pipeline, ask.file.parent, "", code, Models(home, registry_of(backend)))
     inputs = StepInputs(binding, home, backend, ask.target, ask.file).of(name, ask.inputs)
     work = fingerprint.of({"alone": name, "job": binding.job(name, inputs).fingerprint})
     notes = tuple(_notes(home, backend, ask, pipeline.steps[name], work))

@@ -49,7 +49,7 @@ class LocalServices:
 
     def __init__(self, home: Home, pipeline: Pipeline, *, keep: bool) -> None:
         self._pipeline, self._keep = pipeline, keep
-        self._services = Services(home, model=pipeline.name, port=pipeline.targets.local.port)
+        self._services = Services(home, models=[pipeline.name], port=pipeline.targets.local.port)
 
     def start(self) -> None:
         self._services.start(cpus=logical_cores(self._pipeline), keep=self._keep)
@@ -58,7 +58,7 @@ class LocalServices:
         self._services.advance()
 
     def variables(self, step: Step) -> Mapping[str, str]:
-        if step.kind == Kind.TRAIN and step.resources.max_workers > 0:
+        if step.on_ray:
             return self._services.ray_variables()
         return {"SEATRIAL_SERVE_URL": self._services.url()} if step.kind == Kind.DEPLOY else {}
 
@@ -72,5 +72,5 @@ def logical_cores(pipeline: Pipeline) -> int:
 
     A worker asks for whole cores and at least one (``jobs.steps.settings``), so two quarters make two.
     """
-    asked = [max(1, int(step.resources.cpu)) * step.resources.max_workers for step in pipeline.steps.values() if step.kind == Kind.TRAIN]
+    asked = [max(1, int(step.resources.cpu)) * step.resources.max_workers for step in pipeline.steps.values() if step.trains]
     return max(1, sum(sorted(asked, reverse=True)[: pipeline.targets.local.max_parallel]))

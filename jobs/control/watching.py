@@ -118,13 +118,10 @@ def why_failed(home: Home, handle: str) -> SeatrialError:
 
 
 def stop(home: Home, handle: str) -> JobState:
-    """Stop a job that has not ended; harmless when it has. Returns its state afterwards."""
+    """Stop a job; harmless when it has ended, but for an endpoint: one that is up is deleted. Returns its state afterwards."""
     backend = backend_of(handle, home)
-    state = look(home, handle, backend)
-    if not state.is_final:
-        backend.stop(handle)
-        state = look(home, handle, backend)
-    return state
+    backend.stop(handle)
+    return look(home, handle, backend)
 
 
 def _settle(home: Home, record: JobRecord, backend: Backend, state: JobState) -> None:

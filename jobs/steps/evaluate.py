@@ -1,7 +1,7 @@
 """The evaluate step: is this model good, for whom, and may it replace the one that answers now?
 
     inputs   dataset, bundle; baseline (another bundle, optional); champion (the current one; absent at first)
-    params   gate: {metric: roc_auc, beats: [baseline, champion], margin: 0.0}
+    params   gate: {metric: roc_auc, beats: [baseline, champion], margin: 0.0}     metric: the task's first one unless named
              slices: [column, ...]    default: text features with few values; month and hour come from the time column
              bootstrap: 200           samples behind every interval
              seed: 0
@@ -30,15 +30,16 @@ from jobs.contracts.dataset import PARTS, Manifest, Role
 from jobs.contracts.entrypoint import run_step
 from jobs.contracts.errors import InputError, SpecError, missing_extra
 from jobs.contracts.job import Context, Product, StepResult, variable
+from jobs.scoring import tasks
+from jobs.scoring.metrics import Floats
 from jobs.scoring.scorer import Scorer
 from jobs.steps import contenders, importance, learning_curves, slices
 from jobs.steps.contenders import BASELINE, CHAMPION, CONSTANT, MODEL, Contender
 from jobs.steps.evaluation import Evaluation
 from jobs.steps.gate import Gate, decide
-from jobs.steps.metrics import Floats
 
 PREDICTIONS, REPORT, NUMBERS, VERDICT = "predictions.parquet", "report.html", "metrics.json", "verdict.json"
-PROBABILITY = "probability"
+PROBABILITY, PREDICTION = "probability", "prediction"
 TIMELINE_ROWS = 120_000  # per part; of a larger part every k-th batch is scored, spread evenly over its time
 _BATCH = 4_096  # rows scored at a time
 _THREADS = min(4, os.cpu_count() or 1)
@@ -81,8 +82,9 @@ def measure(context: Context) -> tuple[Evaluation, pa.Table]:
     manifest = datasets.verify(uri)
     columns = slices.choose_columns(manifest, params.slices)
     test = datasets.read_part(uri, manifest, "test")
-    labels = test[manifest.label.name].to_numpy().astype(np.float64)
     scorer = _open(bundle_uri, manifest)
+    task, gate = scorer.task, params.gate.of(scorer.task)
+    labels = tasks.labels_of(test[manifest.label.name], scorer.bundle.classes)
     context.report(f"scoring {len(test):,} test rows", fraction=0.1)
     compared, unfit = _contenders(context, params, scorer, manifest, test, labels)
     context.report("slices and importance", fraction=0.4)
@@ -92,9 +94,9 @@ def measure(context: Context) -> tuple[Evaluation, pa.Table]:
         bundle=scorer.bundle,
         contenders=compared,
         labels=labels,
-        gate=params.gate,
-        verdict=decide(params.gate, model, compared[1:], unfit=unfit),
-        slices=slices.by_value(test, manifest, columns, labels, model.scores, threshold=model.threshold, seed=params.seed),
+        gate=gate,
+        verdict=decide(gate, model, compared[1:], task=task, unfit=unfit),
+        slices=slices.by_value(test, manifest, columns, labels, model.scores, threshold=model.threshold, seed=params.seed, task=task),
         months=_timeline(uri, manifest, scorer, test, labels, model.scores),
         importances=importance.permute(scorer, test, labels, seed=params.seed),
         curves=learning_curves.read(bundle_uri),
@@ -144,26 +146,41 @@ def _contenders(context: Context, params: Params, scorer: Scorer, manifest: Mani
     settings: dict[str, int] = {"samples": params.bootstrap, "seed": params.seed}
     found = [contenders.judge(MODEL, scorer, test, labels, **settings)]
     if baseline := context.inputs.get("baseline"):
-        found.append(contenders.judge(BASELINE, _open(baseline, manifest), test, labels, **settings))
+        found.append(contenders.judge(BASELINE, _comparable(_open(baseline, manifest), scorer, baseline), test, labels, **settings))
     else:
-        found.append(contenders.constant(_training_rate(context.inputs["dataset"], manifest), labels, **settings))
+        found.append(contenders.constant(_training_rate(context.inputs["dataset"], manifest, scorer), labels, task=scorer.task, **settings))
     champion = context.inputs.get("champion") or os.environ.get(variable("INPUT", "champion"))
     if not champion:
         return found, ""
     opened = Scorer(champion, threads=_THREADS)
-    if lacking := contenders.missing_inputs(opened.bundle, manifest):
+    lacking = contenders.missing_inputs(opened.bundle, manifest)
+    if lacking or not _same_question(opened, scorer):
+        why = f"this dataset lacks its inputs {', '.join(lacking)}" if lacking else f"it is a model for {opened.bundle.task} or has other classes"
         return found, (
-            f"The champion cannot answer these rows: this dataset lacks its inputs {', '.join(lacking)}. "
+            f"The champion cannot answer these rows: {why}. "
             "Without a comparison this version stays a challenger; `seatrial models promote` makes it champion by hand."
         )
     return [*found, contenders.judge(CHAMPION, opened, test, labels, **settings)], ""
 
 
-def _training_rate(uri: str, manifest: Manifest) -> float:
-    known = manifest.label.statistics
-    if known and known.mean is not None:
+def _same_question(one: Scorer, other: Scorer) -> bool:
+    return (one.task.output, one.bundle.classes) == (other.task.output, other.bundle.classes)
+
+
+def _comparable(baseline: Scorer, scorer: Scorer, uri: str) -> Scorer:
+    if not _same_question(baseline, scorer):
+        what = f"the baseline is a model for {baseline.bundle.task}, the bundle for {scorer.bundle.task}, or their classes differ"
+        raise InputError(what, where=uri, hint="give a baseline that answers the same question")
+    return baseline
+
+
+def _training_rate(uri: str, manifest: Manifest, scorer: Scorer) -> float | Floats:
+    """The mean label of the train part, or the share of each class."""
+    known, classes = manifest.label.statistics, scorer.bundle.classes
+    if known and known.mean is not None and not classes:
         return known.mean
-    return float(datasets.read_part(uri, manifest, "train", [manifest.label.name])[manifest.label.name].to_numpy().mean())
+    labels = tasks.labels_of(datasets.read_part(uri, manifest, "train", [manifest.label.name])[manifest.label.name], classes)
+    return np.bincount(labels.astype(np.int64), minlength=len(classes)) / len(labels) if classes else float(labels.mean())
 
 
 def _timeline(uri: str, manifest: Manifest, scorer: Scorer, test: pa.Table, labels: Floats, scores: Floats) -> list[slices.Month]:
@@ -172,7 +189,7 @@ def _timeline(uri: str, manifest: Manifest, scorer: Scorer, test: pa.Table, labe
         return []
     others = [part for part in PARTS if part != "test" and manifest.files_of(part)]
     earlier = [month for part in others for month in _months_of_part(uri, manifest, part, scorer)]
-    return earlier + slices.by_month("test", slices.months_of(test, manifest), labels, scores)
+    return earlier + slices.by_month("test", slices.months_of(test, manifest), labels, scores, task=scorer.task)
 
 
 def _months_of_part(uri: str, manifest: Manifest, part: str, scorer: Scorer) -> list[slices.Month]:
@@ -185,9 +202,9 @@ def _months_of_part(uri: str, manifest: Manifest, part: str, scorer: Scorer) -> 
         if position % every == 0 and batch.num_rows:
             table = pa.Table.from_batches([batch])
             months.append(slices.months_of(table, manifest))
-            labels.append(table[label].to_numpy().astype(np.float64))
+            labels.append(tasks.labels_of(table[label], scorer.bundle.classes))
             scores.append(scorer.score(table).astype(np.float64))
-    return slices.by_month(part, np.concatenate(months), np.concatenate(labels), np.concatenate(scores)) if labels else []
+    return slices.by_month(part, np.concatenate(months), np.concatenate(labels), np.concatenate(scores), task=scorer.task) if labels else []
 
 
 def _notes(compared: list[Contender], manifest: Manifest) -> list[str]:
@@ -204,7 +221,13 @@ def _notes(compared: list[Contender], manifest: Manifest) -> list[str]:
 
 def _predictions(evaluation: Evaluation, test: pa.Table) -> bytes:
     names = [column.name for column in evaluation.manifest.columns_of(Role.KEY)] + [evaluation.manifest.label.name]
-    table = test.select(names).append_column(PROBABILITY, pa.array(evaluation.model.scores.astype(np.float32)))
+    table, scores = test.select(names), evaluation.model.scores.astype(np.float32)
+    if classes := evaluation.bundle.classes:
+        table = table.append_column(PREDICTION, pa.array(np.array(classes)[scores.argmax(axis=1)]))
+        for position, name in enumerate(classes):
+            table = table.append_column(f"{PROBABILITY}_{name}", pa.array(scores[:, position].copy()))
+    else:
+        table = table.append_column(evaluation.task.output, pa.array(scores))
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]

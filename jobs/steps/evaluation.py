@@ -7,17 +7,19 @@ from typing import Any
 
 from jobs.contracts.bundle import Bundle
 from jobs.contracts.dataset import Manifest
+from jobs.scoring import tasks
+from jobs.scoring.metrics import Floats
+from jobs.scoring.tasks import Task
 from jobs.steps.contenders import Contender
 from jobs.steps.gate import Gate, Verdict
 from jobs.steps.importance import Importance
 from jobs.steps.learning_curves import Curves
-from jobs.steps.metrics import Floats
 from jobs.steps.slices import Month, Slice
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``contenders`` starts with the model itself; ``labels`` float64 [n] are those of the test rows."""
+    """``contenders`` starts with the model itself; ``labels`` float64 [n] are those of the test rows (class numbers of several classes)."""
 
     manifest: Manifest
     bundle: Bundle
@@ -35,11 +37,15 @@ class Evaluation:
     def model(self) -> Contender:
         return self.contenders[0]
 
+    @property
+    def task(self) -> Task:
+        return tasks.of(self.bundle.task)
+
     def numbers(self) -> dict[str, Any]:
         """The content of ``metrics.json``."""
         return {
             "dataset": self.manifest.fingerprint,
-            "rows": {"test": len(self.labels), "positive": int(self.labels.sum())},
+            "rows": {"test": len(self.labels)} | ({"positive": int(self.labels.sum())} if self.task.name == "binary" else {}),
             "contenders": {one.role: _contender(one) for one in self.contenders},
             "gate": self.gate.model_dump(mode="json"),
             "slices": [one.model_dump(mode="json") for one in self.slices],

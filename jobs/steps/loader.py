@@ -22,6 +22,8 @@ from jobs.contracts import storage
 from jobs.contracts.dataset import Manifest
 from jobs.contracts.errors import InputError
 from jobs.scoring.encode import Encoder
+from jobs.scoring.scorer import TEXTS
+from jobs.scoring.tasks import labels_of
 
 BUDGET = 256 << 20  # bytes of encoded tensors that one process may hold
 _BYTES = 4  # per value: int32 categories, float32 numbers and labels
@@ -75,19 +77,34 @@ class Loader:
     """One rank's share of one part of a dataset, as batches.
 
     ``even`` makes all shares equal by leaving out up to ``world - 1`` last rows (training needs it); otherwise every row
-    falls in exactly one share. ``budget`` is in bytes.
+    falls in exactly one share. ``budget`` is in bytes. ``classes``: of a label that is one of several.
     """
 
     def __init__(
-        self, uri: str, manifest: Manifest, part: str, encoder: Encoder, *, rank: int = 0, world: int = 1, even: bool = True, budget: int = BUDGET
+        self,
+        uri: str,
+        manifest: Manifest,
+        part: str,
+        encoder: Encoder,
+        *,
+        classes: Sequence[str] = (),
+        rank: int = 0,
+        world: int = 1,
+        even: bool = True,
+        budget: int = BUDGET,
     ) -> None:
-        self._encoder, self._label, self._rank = encoder, manifest.label.name, rank
+        self._encoder, self._label, self._classes, self._rank = encoder, manifest.label.name, classes, rank
         self._files, _ = storage.filesystem(uri)
         self._pieces = self._share(uri, manifest, part, rank, world, even)
         self._cached: Rows | None = None
-        width = len(encoder.categorical) + len(encoder.numeric) + 1
+        width = encoder.width + len(encoder.numeric) + 1
         self._capacity = max(1, budget // (width * _BYTES))  # rows
         self.rows = sum(piece.rows for piece in self._pieces)
+
+    @property
+    def width(self) -> int:
+        """Columns of ``categorical``."""
+        return self._encoder.width
 
     @property
     def in_memory(self) -> bool:
@@ -122,6 +139,7 @@ class Loader:
 
     def in_order(self, batch: int) -> Iterator[Rows]:
         """Every row of the share once, in published order; the last batch may be smaller."""
+        batch = min(batch, TEXTS) if self._encoder.texts else batch
         for rows in [self.all_rows()] if self.in_memory else self._read(self._pieces):
             yield from _slices(rows, batch)
 
@@ -156,12 +174,12 @@ class Loader:
             yield upcoming.result()
 
     def _encode(self, piece: Piece) -> Rows:
-        names = [*self._encoder.categorical, *self._encoder.numeric, self._label]
+        names = [*self._encoder.names, self._label]
         with pq.ParquetFile(piece.path, filesystem=self._files, read_dictionary=list(self._encoder.categorical)) as file:
             table: pa.Table = file.read_row_group(piece.group, columns=names, use_threads=False).slice(piece.start, piece.rows)
         categorical, numeric = self._encoder.encode(dict(zip(table.column_names, table.columns, strict=True)), table.num_rows)
-        labels = table[self._label].cast(pa.float32()).to_numpy()
-        return Rows(torch.from_numpy(categorical.astype(np.int32)), torch.from_numpy(numeric), torch.from_numpy(labels.copy()))
+        labels = labels_of(table[self._label], self._classes).astype(np.float32)
+        return Rows(torch.from_numpy(categorical.astype(np.int32)), torch.from_numpy(numeric), torch.from_numpy(labels))
 
 
 def _between(groups: Sequence[Piece], start: int, stop: int) -> list[Piece]:

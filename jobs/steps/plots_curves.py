@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from jobs.scoring.metrics import BINS, Floats, Ranking, bin_of
 from jobs.steps.contenders import CONSTANT, Contender
 from jobs.steps.learning_curves import Curves
-from jobs.steps.metrics import BINS, Floats, Ranking, bin_of
 from jobs.steps.plots import BLUE, GREY, ORANGE, STYLES, Plot, canvas, finish
 from jobs.steps.slices import wilson
 

@@ -22,6 +22,7 @@ import ray
 from jobs.contracts import storage
 from jobs.contracts.entrypoint import watch_lifeline
 from jobs.contracts.errors import EXIT_DONE
+from jobs.control import ingress
 
 OBJECT_STORE = 256 << 20  # bytes; data travel as Parquet and bundles, so Ray's store holds next to nothing
 
@@ -63,6 +64,7 @@ def remove(folder: str) -> None:
 def start_ray(cpus: int, folder: str) -> str:
     """Start a quiet one-machine Ray that only this machine can reach, with its files in ``folder``; return its address."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.update(ingress.flags() | ingress.places(folder))  # for whatever service will run in it
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 lets everything else on the machine go first; training is what it is here for
     ray.init(
         address="local",  # whatever else runs on this machine, or RAY_ADDRESS says

@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
-import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
@@ -27,7 +23,7 @@ from jobs.contracts.errors import SeatrialError, StepFailed
 from jobs.contracts.job import MIRRORED, Context, Job
 from jobs.contracts.mirror import scratch
 from jobs.steps import training_run
-from jobs.steps.ray_head import remove, start_ray
+from jobs.steps.ray_session import joined
 from jobs.steps.settings import Settings
 
 _VARIABLES = {
@@ -78,7 +74,7 @@ def fit(context: Context) -> None:
     )
     if context.mirror:
         context.mirror.push()  # from here on rank 0 is the one who writes
-    with _joined(context.ray_address, settings):
+    with joined(context.ray_address, settings.workers[1] * settings.cpu):
         try:
             trainer.fit()
         except TrainingFailedError as error:
@@ -99,24 +95,6 @@ def _worker(config: dict[str, Any]) -> None:
 
 def _resources(settings: Settings) -> dict[str, float]:
     return {"CPU": settings.cpu, "GPU": settings.gpu} if settings.gpu else {"CPU": settings.cpu}
-
-
-@contextmanager
-def _joined(address: str, settings: Settings) -> Iterator[None]:
-    """Connected to the Ray at ``address``, or to one of our own that ends with us."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    folder = "" if address else mkdtemp(prefix="seatrial-ray-", dir="/tmp")  # short: Ray's socket paths must stay below 107 characters
-    try:
-        if address:
-            ray.init(address=address, namespace="seatrial", log_to_driver=True, logging_level="warning")
-        else:
-            start_ray(settings.workers[1] * settings.cpu, folder)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)  # Ray puts its own in place, which end the process on the spot
-        yield
-    finally:
-        ray.shutdown()
-        remove(folder)
 
 
 def _cause(error: TrainingFailedError) -> SeatrialError:

@@ -16,8 +16,9 @@ from pydantic import BaseModel
 from jobs.contracts.bundle import Interval
 from jobs.contracts.dataset import Manifest, Role, is_text
 from jobs.contracts.errors import SpecError
-from jobs.steps import metrics
-from jobs.steps.metrics import Floats
+from jobs.scoring import metrics
+from jobs.scoring.metrics import Floats
+from jobs.scoring.tasks import TASKS, Task
 
 FEW = 30  # a text feature with at most so many values is sliced without being asked for
 MOST = 40  # slices shown per column, the largest first
@@ -33,13 +34,13 @@ class Slice(BaseModel):
     column: str
     value: str
     rows: int
-    rate: Interval  # observed share of positives, Wilson 1927
-    mean: float  # mean predicted probability
-    metrics: dict[str, Interval]  # empty when the slice has too few rows of a class
+    rate: Interval  # what happened: share of positives or of right answers (Wilson 1927), or mean label
+    mean: float  # what the model says: mean probability, confidence or value
+    metrics: dict[str, Interval]  # empty when the slice has too few rows (of a class)
 
 
 class Month(BaseModel):
-    """Rows of one part in one month (UTC); ``gap`` is mean probability - observed rate, with its normal interval."""
+    """Rows of one part in one month (UTC); ``gap`` is ``mean`` - ``rate``, with its normal interval."""
 
     month: str
     part: str
@@ -47,7 +48,7 @@ class Month(BaseModel):
     rate: Interval
     mean: float
     gap: Interval
-    calibration_error: float
+    calibration_error: float | None  # of probabilities
 
 
 def choose_columns(manifest: Manifest, asked: Sequence[str] | None) -> list[str]:
@@ -56,7 +57,8 @@ def choose_columns(manifest: Manifest, asked: Sequence[str] | None) -> list[str]
     Errors: SpecError for what is neither a column nor (with a time column) one of :data:`FROM_TIME`.
     """
     if asked is None:
-        return [column.name for column in manifest.features if is_text(column) and column.statistics and 1 < len(column.statistics.categories) <= FEW]
+        texts = [column for column in manifest.features if is_text(column) and not column.text]
+        return [column.name for column in texts if column.statistics and 1 < len(column.statistics.categories) <= FEW]
     known = [column.name for column in manifest.columns]
     known += [name for name in FROM_TIME if manifest.columns_of(Role.TIME) and name not in known]
     if unknown := [name for name in asked if name not in known]:
@@ -64,10 +66,20 @@ def choose_columns(manifest: Manifest, asked: Sequence[str] | None) -> list[str]
     return list(asked)
 
 
-def by_value(test: pa.Table, manifest: Manifest, columns: Sequence[str], labels: Floats, scores: Floats, *, threshold: float, seed: int = 0) -> list[Slice]:
+def by_value(
+    test: pa.Table,
+    manifest: Manifest,
+    columns: Sequence[str],
+    labels: Floats,
+    scores: Floats,
+    *,
+    threshold: float,
+    seed: int = 0,
+    task: Task = TASKS["binary"],
+) -> list[Slice]:
     """Slices of each column in turn, most rows first."""
     groups = ((column, value, rows) for column in columns for value, rows in _groups(_texts(test, manifest, column)))
-    return [_slice(column, value, labels[rows], scores[rows], threshold, seed) for column, value, rows in groups]
+    return [_slice(task, column, value, labels[rows], scores[rows], threshold, seed) for column, value, rows in groups]
 
 
 def _texts(test: pa.Table, manifest: Manifest, column: str) -> pa.ChunkedArray:
@@ -87,11 +99,27 @@ def _groups(texts: pa.ChunkedArray) -> Iterable[tuple[str, NDArray[np.int64]]]:
         yield encoded.dictionary[int(code)].as_py(), ordered[starts[code] : starts[code + 1]]
 
 
-def _slice(column: str, value: str, labels: Floats, scores: Floats, threshold: float, seed: int) -> Slice:
-    positives, rows = int(labels.sum()), len(labels)
-    enough = min(positives, rows - positives) >= ENOUGH
-    found = metrics.bootstrap(labels, scores, threshold=threshold, samples=SAMPLES, seed=seed) if enough else {}
-    return Slice(column=column, value=value, rows=rows, rate=wilson(positives, rows), mean=float(scores.mean()), metrics=found)
+def _slice(task: Task, column: str, value: str, labels: Floats, scores: Floats, threshold: float, seed: int) -> Slice:
+    found = task.bootstrap(labels, scores, threshold=threshold, samples=SAMPLES, seed=seed) if _is_enough(task, labels) else {}
+    mean = float(task.headline(scores).mean())
+    return Slice(column=column, value=value, rows=len(labels), rate=_rate(task, labels, scores), mean=mean, metrics=found)
+
+
+def _is_enough(task: Task, labels: Floats) -> bool:
+    if task.name == "binary":
+        return min(int(labels.sum()), len(labels) - int(labels.sum())) >= ENOUGH
+    return len(labels) >= ENOUGH and bool(labels.min() < labels.max())
+
+
+def _rate(task: Task, labels: Floats, scores: Floats) -> Interval:
+    outcome = task.outcome(labels, scores)
+    return wilson(int(outcome.sum()), len(outcome)) if task.is_share else _normal(outcome)
+
+
+def _normal(values: Floats) -> Interval:
+    """A mean with its normal 95 % interval."""
+    middle, reach = float(values.mean()), _Z * float(values.std()) / np.sqrt(len(values))
+    return Interval(value=middle, low=middle - reach, high=middle + reach)
 
 
 def months_of(table: pa.Table, manifest: Manifest) -> NDArray[np.datetime64]:
@@ -99,22 +127,21 @@ def months_of(table: pa.Table, manifest: Manifest) -> NDArray[np.datetime64]:
     return table[manifest.columns_of(Role.TIME)[0].name].to_numpy().astype("datetime64[M]")  # type: ignore[no-any-return]
 
 
-def by_month(part: str, months: NDArray[np.datetime64], labels: Floats, scores: Floats) -> list[Month]:
+def by_month(part: str, months: NDArray[np.datetime64], labels: Floats, scores: Floats, *, task: Task = TASKS["binary"]) -> list[Month]:
     """Rate and calibration of one part, month by month."""
-    return [_month(part, str(month), labels[months == month], scores[months == month]) for month in np.unique(months)]
+    return [_month(task, part, str(month), labels[months == month], scores[months == month]) for month in np.unique(months)]
 
 
-def _month(part: str, month: str, labels: Floats, scores: Floats) -> Month:
-    gaps = scores - labels
-    middle, reach = float(gaps.mean()), _Z * float(gaps.std()) / np.sqrt(len(gaps))
+def _month(task: Task, part: str, month: str, labels: Floats, scores: Floats) -> Month:
+    said, outcome = task.headline(scores), task.outcome(labels, scores)
     return Month(
         month=month,
         part=part,
         rows=len(labels),
-        rate=wilson(int(labels.sum()), len(labels)),
-        mean=float(scores.mean()),
-        gap=Interval(value=middle, low=middle - reach, high=middle + reach),
-        calibration_error=metrics.calibration_error(labels, scores),
+        rate=_rate(task, labels, scores),
+        mean=float(said.mean()),
+        gap=_normal(said - outcome),
+        calibration_error=metrics.calibration_error(outcome, said) if task.is_share else None,
     )
 
 

@@ -76,10 +76,17 @@ class Embeddings(nn.Module):
 
 
 class EmbeddingMLP(nn.Module):
-    """Embeddings of the texts and encoded numbers through fully connected layers to logits [n]."""
+    """Embeddings of the texts and encoded numbers through fully connected layers to logits [n], or [n, outputs] of several classes."""
 
     def __init__(
-        self, sizes: Sequence[int], statistics: Sequence[Statistics], *, embedding: int = 8, hidden: Sequence[int] = (128, 64), dropout: float = 0.0
+        self,
+        sizes: Sequence[int],
+        statistics: Sequence[Statistics],
+        *,
+        embedding: int = 8,
+        hidden: Sequence[int] = (128, 64),
+        dropout: float = 0.0,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         self.standardise, self.piecewise, self.embeddings = Standardise(statistics), PiecewiseLinear(statistics), Embeddings(sizes, embedding)
@@ -87,25 +94,43 @@ class EmbeddingMLP(nn.Module):
         self.numbers = nn.Linear(self.standardise.width + self.piecewise.width, hidden[0])
         self.texts = nn.Linear(self.embeddings.width, hidden[0], bias=False)
         layers: list[nn.Module] = [nn.ReLU()]
-        for width, following in pairwise([*hidden, 1]):
+        for width, following in pairwise([*hidden, outputs]):
             layers += [nn.Dropout(dropout), nn.Linear(width, following), nn.ReLU()]
-        self.layers = nn.Sequential(*layers[:-1])  # the last number is a logit
+        self.layers, self.outputs = nn.Sequential(*layers[:-1]), outputs  # the last numbers are logits
 
     def forward(self, categorical: Tensor, numeric: Tensor) -> Tensor:
         numbers = torch.cat([self.standardise(numeric), self.piecewise(numeric)], dim=1)
-        return self.layers(self.numbers(numbers) + self.texts(self.embeddings(categorical))).squeeze(1)
+        logits: Tensor = self.layers(self.numbers(numbers) + self.texts(self.embeddings(categorical)))
+        return logits.squeeze(1) if self.outputs == 1 else logits
 
 
 class Logistic(nn.Module):
-    """Logistic regression: one learned number per category value and per standardised number; logits [n]."""
+    """Logistic (or linear) regression: one learned number per category value and per standardised number; logits [n], or [n, outputs]."""
 
-    def __init__(self, sizes: Sequence[int], statistics: Sequence[Statistics]) -> None:
+    def __init__(self, sizes: Sequence[int], statistics: Sequence[Statistics], *, outputs: int = 1) -> None:
         super().__init__()
-        self.standardise, self.embeddings = Standardise(statistics), Embeddings(sizes, 1)
-        self.weights = nn.Linear(self.standardise.width, 1)
+        self.standardise, self.embeddings, self.outputs = Standardise(statistics), Embeddings(sizes, outputs), outputs
+        self.weights = nn.Linear(self.standardise.width, outputs)
 
     def forward(self, categorical: Tensor, numeric: Tensor) -> Tensor:
-        return self.embeddings(categorical).sum(dim=1) + self.weights(self.standardise(numeric)).squeeze(1)
+        votes, sums = self.embeddings(categorical), self.weights(self.standardise(numeric))
+        if self.outputs == 1:
+            return votes.sum(dim=1) + sums.squeeze(1)
+        return votes.view(len(votes), -1, self.outputs).sum(dim=1) + sums
+
+
+class InUnits(nn.Module):
+    """A module's small numbers [n] as predictions in the label's unit: its deviations around the train part's mean."""
+
+    def __init__(self, module: nn.Module, label: Column) -> None:
+        super().__init__()
+        facts = label.statistics
+        if facts is None or facts.mean is None:
+            raise InputError(f"the label {label.name!r} is no number with statistics", where="Model", hint="a regression predicts a number")
+        self.module, self.mean, self.scale = module, _constant([facts.mean]), _constant([facts.std or 1.0])
+
+    def forward(self, categorical: Tensor, numeric: Tensor) -> Tensor:
+        return self.mean + self.scale * self.module(categorical, numeric)
 
 
 def columns(manifest: Manifest) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
@@ -129,6 +154,18 @@ def vocabularies(texts: Sequence[Column], *, at_least: int = 20) -> dict[str, li
         column.name: sorted(value for value, rows in facts.categories.items() if rows >= at_least)
         for column, facts in zip(texts, statistics_of(texts), strict=True)
     }
+
+
+def classes(manifest: Manifest) -> tuple[str, ...]:
+    """The label's values in the train part, in order, as a model of several classes names them.
+
+    Errors: InputError for a label whose values were not counted: write it as text.
+    """
+    facts = manifest.label.statistics
+    if facts is None or not facts.categories:
+        hint = "cast it to string in the features' transform"
+        raise InputError(f"the label {manifest.label.name!r} is no text, so its values were not counted", where=manifest.name, hint=hint)
+    return tuple(sorted(facts.categories))
 
 
 def options(defaults: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:

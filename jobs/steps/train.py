@@ -5,6 +5,7 @@
              batch: 4096      rows per step, of all workers together
              epochs: 0        at most; 0 = what the model asks for
              the others are the workload's own
+    input    parameters       optional: what a tune step found, in place of these
     resources.workers: 0      trains in this process; from 1 on Ray Train runs that many
 
 A run that was killed continues from its last checkpoint when the same job is started again in the same folder.
@@ -22,10 +23,12 @@ import torch
 
 from jobs.contracts import dataset as datasets
 from jobs.contracts.bundle import Bundle
+from jobs.contracts.dataset import Manifest
 from jobs.contracts.entrypoint import run_step
 from jobs.contracts.errors import StepFailed, missing_extra
 from jobs.contracts.job import METRICS, Context, Product, StepResult
-from jobs.steps import checkpoints, training_run
+from jobs.contracts.workload import Model
+from jobs.steps import checkpoints, training_run, tuned
 from jobs.steps.checkpoints import Progress
 from jobs.steps.export import export
 from jobs.steps.loader import Loader
@@ -35,6 +38,7 @@ from jobs.steps.settings import Settings, only
 def train(context: Context) -> StepResult:
     """Train a model on a dataset and publish it as a bundle."""
     started = time.monotonic()
+    context = tuned.applied(context)
     settings = Settings.of(context)
     torch.set_num_threads(max(1, settings.workers[1]) * settings.cpu)
     source, target = only(dict(context.inputs), "input"), only(dict(context.outputs), "output")
@@ -43,9 +47,13 @@ def train(context: Context) -> StepResult:
     progress = _finished(context, settings)
     model.module.load_state_dict(checkpoints.of_epoch(context.checkpoints, settings.job, progress.best_epoch).model)
     context.report("exporting the best epoch's model")
-    bundle = export(context, manifest, model, Loader(source, manifest, "validation", training_run.encoder_of(model), even=False), target)
+    bundle = export(context, manifest, model, _validation(source, manifest, model), target)
     summary = _summary(context, progress, bundle, time.monotonic() - started)
     return StepResult(outputs={name: Product(uri=target, fingerprint=bundle.fingerprint) for name in context.outputs}, summary=summary)
+
+
+def _validation(source: str, manifest: Manifest, model: Model) -> Loader:
+    return Loader(source, manifest, "validation", training_run.encoder_of(model), classes=model.classes, even=False)
 
 
 def _finished(context: Context, settings: Settings) -> Progress:
@@ -73,6 +81,7 @@ def _summary(context: Context, progress: Progress, bundle: Bundle, seconds: floa
     lines = [json.loads(line) for line in (context.folder / METRICS).read_text().splitlines()]
     speeds = [line["rows_per_second"] for line in lines if "rows_per_second" in line]
     return {
+        **({"tuned": context.job.params} if tuned.INPUT in context.job.input_fingerprints else {}),
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "validation": {name: interval.model_dump() for name, interval in bundle.metrics.items()},

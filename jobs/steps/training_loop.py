@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.parallel import DistributedDataParallel
 
 from jobs.contracts.errors import RunError
@@ -24,12 +23,13 @@ from jobs.steps import checkpoints
 from jobs.steps.checkpoints import Progress
 from jobs.steps.device import Placement
 from jobs.steps.loader import Loader, Rows
+from jobs.steps.objectives import Objective, objective_of
 from jobs.steps.settings import Settings
+from jobs.steps.usage import Usage
 
 Report = Callable[..., None]  # Context.report: message, fraction=…, **metrics
 
 _EVALUATION_BATCH = 16_384  # rows; no gradients, so only memory limits it
-_BINS = 4096  # of the histogram that approximates ROC AUC across workers, to about 1e-4
 _REPORT_EVERY = 5.0  # seconds between signs of life inside an epoch
 _ONE_BUCKET = 1 << 10  # MB; these models are small: one exchange of gradients per step beats several
 _WARM_UP, _FINAL = 0.2, 0.01  # share of the steps with rising rate; last rate as a share of the highest
@@ -49,10 +49,10 @@ def train(model: Model, training: Loader, validation: Loader, settings: Settings
 
     Errors: RunError when the loss is no longer a number.
     """
-    module = model.module.to(worker.placement.device)
+    module, objective = model.module.to(worker.placement.device), objective_of(model)
     optimizer = torch.optim.AdamW(module.parameters(), lr=model.learning_rate, weight_decay=model.weight_decay, fused=True)
     progress = _resume(module, optimizer, settings, report if worker.rank == 0 else _silent)
-    parallel = wrap(module, worker)
+    parallel, usage = wrap(module, worker), Usage()
     while not progress.stopped:
         started = time.monotonic()
         torch.manual_seed(_mix(settings.seed, progress.epoch, worker.rank))
@@ -60,9 +60,9 @@ def train(model: Model, training: Loader, validation: Loader, settings: Settings
         batches = training.shuffled(settings.batch // worker.world, seed=settings.seed, epoch=progress.epoch)
         rates = Rates(model.learning_rate, steps * settings.epochs, progress.epoch * steps)
         within = _Within(report, progress.epoch, steps, settings.epochs) if worker.rank == 0 else None
-        loss = run_epoch(parallel, optimizer, batches, rates, worker.placement, within)
+        loss = run_epoch(parallel, optimizer, batches, rates, worker.placement, objective, within)
         seconds = time.monotonic() - started
-        measured = evaluate(module, validation, worker)
+        measured = evaluate(module, validation, worker, objective)
         if not math.isfinite(measured.loss):
             raise RunError(
                 f"the validation loss became {measured.loss} in epoch {progress.epoch + 1}",
@@ -71,7 +71,7 @@ def train(model: Model, training: Loader, validation: Loader, settings: Settings
         progress = progress.after_epoch(measured.loss, patience=model.patience, max_epochs=settings.epochs)
         if worker.rank == 0:
             rows = steps * settings.batch
-            _report_epoch(report, progress, settings.epochs, loss, measured, rows / seconds)
+            _report_epoch(report, progress, settings.epochs, loss, measured, rows / seconds, objective, {"learning_rate": rates.last, **usage.look()})
             if progress.stopped or progress.epoch == progress.best_epoch or settings.every_epoch:
                 checkpoints.save(settings.checkpoints, progress, module, optimizer, keep=settings.keep)
     return progress
@@ -92,17 +92,28 @@ class Rates:
     highest: float
     total: int
     step: int = 0
+    last: float = 0.0
 
     def next(self) -> float:
         share = self.step / self.total
         self.step += 1
+        self.last = self._at(share)
+        return self.last
+
+    def _at(self, share: float) -> float:
         if share < _WARM_UP:
             return self.highest * _between(0.04, 1.0, share / _WARM_UP)
         return self.highest * _between(1.0, _FINAL, (share - _WARM_UP) / (1 - _WARM_UP))
 
 
 def run_epoch(
-    module: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[Rows], rates: Rates, placement: Placement, within: Callable[[], None] | None = None
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[Rows],
+    rates: Rates,
+    placement: Placement,
+    objective: Objective,
+    within: Callable[[], None] | None = None,
 ) -> float:
     """One pass over ``batches``; the mean training loss of this worker. Reads no result from the device before the end."""
     module.train()
@@ -113,7 +124,7 @@ def run_epoch(
             group["lr"] = rates.next()
         with autocast(placement):
             logits = module(batch.categorical, batch.numeric)
-        loss = binary_cross_entropy_with_logits(logits.float(), batch.labels)
+        loss = objective.loss(logits.float(), batch.labels, "mean")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -126,28 +137,24 @@ def run_epoch(
 @dataclass(frozen=True)
 class Measured:
     loss: float
-    auc: float
+    quality: float
 
 
 @torch.inference_mode()
-def evaluate(module: nn.Module, loader: Loader, worker: Worker) -> Measured:
-    """Mean loss, and ROC AUC from a histogram of scores per label, over all workers' rows: one exchange of fixed size."""
+def evaluate(module: nn.Module, loader: Loader, worker: Worker, objective: Objective) -> Measured:
+    """Mean loss and quality over all workers' rows: one exchange of fixed size."""
     module.eval()
-    totals = torch.zeros(2 + 2 * _BINS, dtype=torch.float64, device=worker.placement.device)
+    totals = torch.zeros(2 + objective.size, dtype=torch.float64, device=worker.placement.device)
     for rows in loader.in_order(_EVALUATION_BATCH):
         batch = rows.to(worker.placement.device, non_blocking=False)
         with autocast(worker.placement):
             logits = module(batch.categorical, batch.numeric).float()
-        totals[0] += binary_cross_entropy_with_logits(logits, batch.labels, reduction="sum")
+        totals[0] += objective.loss(logits, batch.labels, "sum")
         totals[1] += len(rows)
-        bins = (torch.sigmoid(logits) * _BINS).long().clamp(0, _BINS - 1) + _BINS * batch.labels.long()
-        totals[2:] += torch.bincount(bins, minlength=2 * _BINS)
+        totals[2:] += objective.tally(logits, batch.labels)
     if worker.world > 1:
         dist.all_reduce(totals)
-    negatives, positives = totals[2:].view(2, _BINS)
-    below = negatives.cumsum(0) - negatives
-    pairs = positives.sum() * negatives.sum()
-    return Measured(float(totals[0] / totals[1]), float((positives * (below + negatives / 2)).sum() / pairs) if pairs else 0.5)
+    return Measured(float(totals[0] / totals[1]), objective.quality(totals[2:]))
 
 
 def autocast(placement: Placement) -> AbstractContextManager[object]:
@@ -163,16 +170,20 @@ def _resume(module: nn.Module, optimizer: torch.optim.Optimizer, settings: Setti
     return checkpoint.progress
 
 
-def _report_epoch(report: Report, progress: Progress, max_epochs: int, loss: float, measured: Measured, rows_per_second: float) -> None:
-    message = f"epoch {progress.epoch}/{max_epochs}: validation loss {measured.loss:.4f}, ROC AUC {measured.auc:.4f}, {rows_per_second:,.0f} rows/s"
+def _report_epoch(
+    report: Report, progress: Progress, max_epochs: int, loss: float, measured: Measured, rows_per_second: float, objective: Objective, others: dict[str, float]
+) -> None:
+    quality = f"{objective.title} {measured.quality:.4f}"
+    message = f"epoch {progress.epoch}/{max_epochs}: validation loss {measured.loss:.4f}, {quality}, {rows_per_second:,.0f} rows/s"
     report(
         message,
         fraction=1.0 if progress.stopped else progress.epoch / max_epochs,
         epoch=progress.epoch,
         train_loss=loss,
         validation_loss=measured.loss,
-        validation_auc=measured.auc,
         rows_per_second=round(rows_per_second),
+        **{f"validation_{objective.metric}": measured.quality},
+        **others,
     )
 
 

@@ -13,6 +13,7 @@ from jobs.contracts.errors import RequestError
 from jobs.contracts.job import Context
 from jobs.contracts.workload import Model, load_entry
 from jobs.scoring.encode import Encoder
+from jobs.scoring.words import Tokenizer
 from jobs.steps.checkpoints import Progress
 from jobs.steps.device import place
 from jobs.steps.loader import Loader
@@ -29,8 +30,8 @@ def run(context: Context, rank: int = 0, world: int = 1) -> Progress:
     manifest = datasets.load_manifest(uri)
     model = build(context, manifest)
     encoder = encoder_of(model)
-    training = Loader(uri, manifest, "train", encoder, rank=rank, world=world)
-    validation = Loader(uri, manifest, "validation", encoder, rank=rank, world=world, even=False)
+    training = Loader(uri, manifest, "train", encoder, classes=model.classes, rank=rank, world=world)
+    validation = Loader(uri, manifest, "validation", encoder, classes=model.classes, rank=rank, world=world, even=False)
     model_settings = replace(settings, epochs=settings.epochs or model.max_epochs)
     return train(model, training, validation, model_settings, Worker(rank, world, placement), context.report)
 
@@ -50,7 +51,10 @@ def build(context: Context, manifest: Manifest) -> Model:
     model = load_entry(context.job.entry)(manifest, workload_params(context.job))
     if not isinstance(model, Model):
         raise RequestError(f"the entry returned {type(model).__name__}", where=context.job.entry, hint="return a jobs.contracts.workload.Model")
-    if unknown := {*model.categorical, *model.numeric} - {column.name for column in manifest.features}:
+    if (model.task == "multiclass") != bool(model.classes):
+        hint = "name the label's values in `classes` for task multiclass, and for no other"
+        raise RequestError(f"a model for {model.task} has {len(model.classes)} classes", where=context.job.entry, hint=hint)
+    if unknown := {*model.categorical, *model.texts, *model.numeric} - {column.name for column in manifest.features}:
         raise RequestError(
             f"the model wants {sorted(unknown)}, which are no features of this dataset", where=context.job.entry, hint="choose columns from the manifest"
         )
@@ -58,4 +62,4 @@ def build(context: Context, manifest: Manifest) -> Model:
 
 
 def encoder_of(model: Model) -> Encoder:
-    return Encoder(model.categorical, model.numeric, model.vocabularies)
+    return Encoder(model.categorical, model.numeric, model.vocabularies, {name: Tokenizer(text.length, text.tokens) for name, text in model.texts.items()})

@@ -16,9 +16,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from jobs.contracts import dataset as datasets
 from jobs.contracts.dataset import Manifest, is_text
 from jobs.contracts.job import Context, Job
+from jobs.scoring import metrics
 from jobs.scoring.encode import Encoder
 from jobs.scoring.scorer import Scorer
-from jobs.steps import metrics
 from jobs.steps.train import train
 
 REPOSITORY = Path(__file__).parents[2]

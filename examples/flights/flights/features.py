@@ -115,11 +115,12 @@ def transform(tables: Mapping[str, DataFrame], params: Mapping[str, Any]) -> Dat
     )
     age = F.greatest(F.col("year") - F.col("built"), F.lit(0)).cast("double").alias("aircraft_age")
     label = (F.col("arr_delay") > LATE).cast("long").alias("late")
-    computed = examples.select("*", *_clock(), _flight_id().alias("flight_id"), age, label, F.timestamp_seconds("sched").alias("scheduled_departure"))
+    computed = examples.select("*", *_clock(), flight_id().alias("flight_id"), age, label, F.timestamp_seconds("sched").alias("scheduled_departure"))
     return computed.select(*(output.name for output in OUTPUTS))
 
 
-def _flight_id() -> Column:
+def flight_id() -> Column:
+    """The key: local date, scheduled time, origin, carrier, flight number."""
     date = F.concat_ws("-", "year", F.lpad(F.col("month").cast("string"), 2, "0"), F.lpad(F.col("day").cast("string"), 2, "0"))
     return F.concat_ws("-", date, F.lpad(F.col("sched_dep_time").cast("string"), 4, "0"), "origin", "carrier", "flight")
 

@@ -15,6 +15,7 @@ from jobs.contracts.errors import EXIT_INTERRUPTED, SeatrialError
 
 # Command -> (module, one line for --help). Listing them needs no import of what is behind.
 COMMANDS = {
+    "init": ("jobs.control.cli.init", "Make a new workload, from a CSV of yours or a made-up one."),
     "run": ("jobs.control.cli.run", "Run a job file from raw data to answered predictions."),
     "plan": ("jobs.control.cli.plan", "Show exactly what a target would be sent; sends nothing."),
     "schema": ("jobs.control.cli.schema", "Print the JSON Schema of job files, for editors."),
@@ -24,9 +25,13 @@ COMMANDS = {
     "stop": ("jobs.control.cli.stop", "Stop a job or a whole run."),
     "jobs": ("jobs.control.cli.jobs", "List everything that was submitted from here."),
     "data": ("jobs.control.cli.data", "List, show and verify datasets."),
-    "models": ("jobs.control.cli.models", "List registered models, show one, trace its lineage."),
+    "models": ("jobs.control.cli.models", "List registered models, trace their lineage, choose which one answers."),
+    "ui": ("jobs.control.cli.ui", "Look at runs, metrics and reports in MLflow's pages."),
     "serve": ("jobs.control.cli.serve", "Start, look at and stop the service that answers predictions."),
+    "drift": ("serve.watching.commands", "Compare live traffic with the training data; add labels that arrive later."),
+    "watch": ("serve.watching.watch_command", "Train again when a policy file says so: drift, age or quality."),
     "cluster": ("cluster.bringup.commands", "Make, look at and remove a Kubernetes cluster that runs jobs."),
+    "practice": ("cloud.practice.commands", "Practise SageMaker and Azure ML offline, on this machine."),
     "doctor": ("jobs.control.cli.doctor", "Explain why something is not running, or what this machine lacks."),
 }
 

@@ -6,12 +6,17 @@ from dataclasses import asdict
 
 import click
 
+from jobs.control.cli.moving import promote, rollback
 from jobs.control.cli.output import moment, output_option, print_fields, print_json, print_table, short
 
 
 @click.group("models", epilog="Example: seatrial models lineage flights")
 def command() -> None:
-    """Registered models and where they come from."""
+    """Registered models, where they come from, and which of them answers."""
+
+
+command.add_command(promote)
+command.add_command(rollback)
 
 
 @command.command("list")
@@ -55,6 +60,24 @@ def show(model: str, output: str) -> None:
     )
     print_table(["metric (validation)", "value", "95 % interval"], [(k, f"{m.value:.4f}", f"{m.low:.4f} to {m.high:.4f}") for k, m in bundle.metrics.items()])
     print_table(["input", "kind", "unit", "description"], [(field.name, field.kind, field.unit, field.description) for field in bundle.inputs])
+
+
+@command.command()
+@click.argument("left")
+@click.argument("right")
+@output_option
+def compare(left: str, right: str, output: str) -> None:
+    """Two versions side by side: metrics on validation, and what was done differently. Names as for show, e.g. flights/1 flights/2."""
+    from jobs.control.catalog import find_model
+    from jobs.control.home import Home
+    from jobs.control.versions_compared import compare as compared
+
+    home = Home.find()
+    found = compared(find_model(home, left), find_model(home, right))
+    if output == "json":
+        print_json(asdict(found))
+        return
+    print_table(["", "", found.left, found.right], [(one.kind, one.name, one.left or "-", one.right or "-") for one in found.differences])
 
 
 @command.command()

@@ -22,6 +22,7 @@ Examples:
   seatrial run examples/flights/pipeline.yaml --set steps.train.params.seed=8
   seatrial run examples/flights/pipeline.yaml --keep      the service stays up; seatrial serve down ends it
   seatrial run examples/flights/pipeline.yaml --on ray    on a running Ray cluster
+  seatrial run examples/flights/pipeline.yaml --on sagemaker   on practice, or with --real on your account
   seatrial run examples/flights/pipeline.yaml --detach    goes on when this terminal closes
   seatrial run --resume                                   the newest interrupted run goes on
 """,
@@ -32,9 +33,12 @@ Examples:
 @click.option("--keep", is_flag=True, help="Leave the service up when the run ends.")
 @click.option("--fresh", is_flag=True, help="Reuse and resume nothing.")
 @click.option("--detach", is_flag=True, help="Leave the run to a driver of its own and return.")
+@click.option("--real", is_flag=True, help="A cloud's real account is meant; without it only practice services on this machine are used.")
 @click.option("--resume", is_flag=False, flag_value="newest", default="", metavar="[RUN]", help="Go on with an interrupted run: this one, or the newest.")
 @output_option
-def command(file: Path | None, target: str | None, overrides: tuple[str, ...], keep: bool, fresh: bool, detach: bool, resume: str, output: str) -> None:
+def command(
+    file: Path | None, target: str | None, overrides: tuple[str, ...], keep: bool, fresh: bool, detach: bool, real: bool, resume: str, output: str
+) -> None:
     """Run a job file: features, training, evaluation, and a service that answers.
 
     What is unchanged is reused; an interrupted run goes on where it stopped.
@@ -43,7 +47,7 @@ def command(file: Path | None, target: str | None, overrides: tuple[str, ...], k
     from jobs.control.pipeline import Options
 
     home = Home.find()
-    options = Options(target=target or "local", overrides=overrides, fresh=fresh, keep=keep)
+    options = Options(target=target or "local", overrides=overrides, fresh=fresh, keep=keep, real=real)
     if resume:
         file = _take_up(home, file, resume, options)
     if file is None:
@@ -79,12 +83,13 @@ def _detach(file: Path, home: Home, options: Options, output: str) -> None:
 def _drive(file: Path, home: Home, options: Options, output: str) -> None:
     from jobs.control import pipeline
     from jobs.control.backend import open_backend
+    from jobs.control.cli.real import tell_place
     from jobs.control.progress import open_progress
     from jobs.control.spec_file import load
     from jobs.control.summary import print_summary
 
     job = load(file, options.overrides)
-    open_backend(options.target, home, job.targets)
+    tell_place(open_backend(options.target, home, job.targets), real=options.real)
     options.progress = open_progress(job.order(), quiet=output == "json")
     try:
         record = pipeline.run(file, home, options)

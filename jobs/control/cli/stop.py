@@ -8,7 +8,7 @@ import click
 @click.command("stop", epilog="Example: seatrial stop local://flights-20261122-235557-5e8d/train")
 @click.argument("job", metavar="HANDLE|RUN")
 def command(job: str) -> None:
-    """Stop a job, or a run with its driver and all its unfinished steps. Harmless when it has ended."""
+    """Stop a job, or a run with its driver and all its unfinished steps. Harmless when it has ended; an endpoint of a cloud is deleted."""
     from jobs.control import watching, watching_runs
     from jobs.control.home import Home
 

@@ -30,18 +30,23 @@ Examples:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the job file; may be repeated.")
 @click.option("--run", default="", metavar="RUN", help="Submit under this run id: again is harmless, and after a failure it goes on from its last checkpoint.")
 @click.option("--wait", "waits", is_flag=True, help="Return when the job has ended: exit code 0 only if it succeeded.")
+@click.option("--real", is_flag=True, help="A cloud's real account is meant; without it only practice services on this machine are used.")
 @output_option
-def command(file: Path, target: str, step: str, inputs: tuple[str, ...], overrides: tuple[str, ...], run: str, waits: bool, output: str) -> int:
+def command(file: Path, target: str, step: str, inputs: tuple[str, ...], overrides: tuple[str, ...], run: str, waits: bool, real: bool, output: str) -> int:
     """Submit one step and return once the target has taken it.
 
     Its inputs are those of the job file, what earlier runs from here have made, or what --input says.
     """
+    from jobs.control.backend import open_backend
     from jobs.control.cli.following import follow_to_end
+    from jobs.control.cli.real import tell_place
     from jobs.control.home import Home
+    from jobs.control.spec_file import load
     from jobs.control.submission import Ask, submit
 
     home = Home.find()
-    submitted = submit(Ask(file, target, step, _pairs(inputs), overrides, run), home)
+    tell_place(open_backend(target, home, load(file, overrides).targets), real=real)
+    submitted = submit(Ask(file, target, step, _pairs(inputs), overrides, run, real), home)
     if output == "text":
         _print(submitted)
     state, code = follow_to_end(home, submitted.handle) if waits else (None, 0)

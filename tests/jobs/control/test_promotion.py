@@ -46,7 +46,8 @@ def _promote(home: Home, model: str, bundle: Path) -> dict[str, str]:
         with pytest.raises(RunError, match="no champion"):
             promotion.serving_variables([])
         verdict = {"champion": True, "metrics": {"roc_auc": 0.9}}
-        promotion.register(TRAINED, str(bundle), report=str(bundle.parent / "report.html"), verdict=verdict, tags={"seatrial.run": "r-1"})
+        product = Product(uri=str(bundle), fingerprint=bundles.load(str(bundle)).fingerprint)
+        promotion.register(TRAINED, product, lambda uri: uri, verdict=verdict, tags={"seatrial.run": "r-1", "seatrial.report": str(bundle.parent)})
         return promotion.serving_variables([])
 
 
@@ -97,6 +98,6 @@ def test_what_mlflow_says_is_one_sentence(home: Home, tmp_path: Path, monkeypatc
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with Promotion(home, "nobody") as promotion, pytest.raises(StorageError) as refused:
-        promotion.register(TRAINED, str(tmp_path / "bundle"), report="", verdict={}, tags={})
+        promotion.register(TRAINED, Product(uri=str(tmp_path / "bundle"), fingerprint=""), lambda uri: uri, verdict={}, tags={})
     assert refused.value.where == "http://127.0.0.1:9"
     assert "\n" not in refused.value.what

@@ -17,7 +17,7 @@ from jobs.control.services import Services, read_service
 def test_a_ray_that_is_lost_is_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     home = Home(tmp_path / ".seatrial")
     home.create()
-    services = Services(home, model="tiny", port=free_port())
+    services = Services(home, models=["tiny"], port=free_port())
     services.start(cpus=1, keep=False)
     try:
         first = services.ray_address()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobs.control.spec import Pipeline
+from jobs.control.spec import TRAINING, Pipeline
 from jobs.control.surroundings import logical_cores
 
 
@@ -21,7 +21,8 @@ from jobs.control.surroundings import logical_cores
         ([{"workers": 3}, {"workers": 2}, {"workers": 1}], 5),  # two at once, the default of targets.local.max_parallel
     ],
 )
-def test_what_training_steps_ask_for_together(steps: list[dict[str, Any]], cores: int) -> None:
-    train = {"kind": "train", "entry": "shop.model:build", "outputs": {"bundle": "bundle"}}
+@pytest.mark.parametrize("kind", sorted(TRAINING))
+def test_what_training_steps_ask_for_together(steps: list[dict[str, Any]], cores: int, kind: str) -> None:
+    train = {"kind": kind, "entry": "shop.model:build", "outputs": {"bundle": "bundle"}}
     named = {f"train-{number}": {**train, "resources": resources} for number, resources in enumerate(steps)}
     assert logical_cores(Pipeline.model_validate({"apiVersion": "seatrial/v1", "name": "parcels", "steps": named})) == cores

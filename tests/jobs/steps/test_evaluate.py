@@ -20,7 +20,8 @@ from jobs.contracts import fingerprint
 from jobs.contracts.dataset import Role
 from jobs.contracts.errors import InputError, IntegrityError, SpecError
 from jobs.contracts.job import Context, Job
-from jobs.steps import evaluate, learning_curves, metrics, slices
+from jobs.scoring import metrics
+from jobs.steps import evaluate, learning_curves, slices
 from tests import factories
 
 

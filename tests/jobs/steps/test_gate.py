@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from jobs.steps import metrics
+from jobs.scoring import metrics
 from jobs.steps.contenders import BASELINE, CHAMPION, MODEL, Contender, constant
 from jobs.steps.gate import Gate, decide
 
@@ -80,6 +80,6 @@ def test_knowing_nothing_is_beaten_and_scores_as_expected() -> None:
 
 
 def test_a_gate_that_is_misspelt_is_refused() -> None:
-    for wrong in ({"metric": "accuracy"}, {"beats": ["nobody"]}, {"margin": -1}, {"marign": 0.1}):
+    for wrong in ({"metric": "acuracy"}, {"beats": ["nobody"]}, {"margin": -1}, {"marign": 0.1}):
         with pytest.raises(ValidationError):
             Gate.model_validate(wrong)

@@ -13,8 +13,9 @@ from jobs.contracts import dataset as datasets
 from jobs.contracts.entrypoint import run_step
 from jobs.contracts.errors import IntegrityError, RequestError
 from jobs.contracts.job import StepResult
+from jobs.scoring import metrics
 from jobs.scoring.scorer import Scorer
-from jobs.steps import checkpoints, metrics
+from jobs.steps import checkpoints
 from jobs.steps.train import train
 from tests import factories
 from tests.jobs.steps import training

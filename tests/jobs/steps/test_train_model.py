@@ -12,11 +12,14 @@ import torch
 
 from jobs.contracts.dataset import Statistics
 from jobs.contracts.errors import RequestError, RunError, SetupError
-from jobs.steps import export, metrics, tabular, training_loop
+from jobs.contracts.workload import Model
+from jobs.scoring import metrics
+from jobs.steps import export, objectives, tabular, training_loop
 from jobs.steps.device import Placement, place
 from jobs.steps.loader import Rows
 from jobs.steps.training_loop import Rates, Worker
 
+BINARY = objectives.objective_of(Model("m", torch.nn.Identity(), (), (), {}))
 CPU = place(0, cuda=False, bfloat16=False)
 QUANTILES = {"0.01": -2.0, "0.05": -1.5, "0.25": 0.0, "0.5": 1.0, "0.75": 2.0, "0.95": 5.0, "0.99": 8.0}
 COMPLETE = Statistics(count=100, nulls=0, mean=1.0, std=2.0, min=-5.0, max=90.0, quantiles=QUANTILES)
@@ -58,7 +61,7 @@ def test_embeddings_give_each_column_its_own_rows() -> None:
 @pytest.mark.parametrize("kind", [tabular.EmbeddingMLP, tabular.Logistic])
 def test_exported_graph_computes_what_the_module_computes(kind: type[torch.nn.Module]) -> None:
     torch.manual_seed(1)
-    module = export.Probability(kind([3, 5], [COMPLETE, HOLED, RARE, EMPTY])).eval()
+    module = export.Answer(kind([3, 5], [COMPLETE, HOLED, RARE, EMPTY])).eval()
     session = onnxruntime.InferenceSession(export.to_onnx(module, 2, 4))
     random = np.random.default_rng(0)
     for rows in (1, 7, 1000):
@@ -72,7 +75,7 @@ def test_exported_graph_computes_what_the_module_computes(kind: type[torch.nn.Mo
 
 
 def test_graph_that_differs_from_its_module_is_refused() -> None:
-    module = export.Probability(tabular.Logistic([3], [COMPLETE])).eval()
+    module = export.Answer(tabular.Logistic([3], [COMPLETE])).eval()
     rows = Rows(torch.zeros(5, 1, dtype=torch.int32), torch.ones(5, 1), torch.zeros(5))
     with torch.inference_mode():
         scored = module(rows.categorical, rows.numeric).numpy()
@@ -122,10 +125,10 @@ def test_loss_and_auc_over_batches_are_those_of_all_rows() -> None:
     labels = (random.random(3000) < 0.3).astype(np.float32)
     logits = (random.normal(0, 1, 3000) + labels).astype(np.float32)
     rows = Rows(torch.zeros(3000, 1, dtype=torch.int32), torch.from_numpy(logits[:, None]), torch.from_numpy(labels))
-    measured = training_loop.evaluate(_FirstNumber(), _Given(rows), Worker(0, 1, CPU))  # type: ignore[arg-type]
+    measured = training_loop.evaluate(_FirstNumber(), _Given(rows), Worker(0, 1, CPU), BINARY)  # type: ignore[arg-type]
     expected = np.mean(np.logaddexp(0, logits) - labels * logits)
     assert measured.loss == pytest.approx(expected, rel=1e-5)
-    assert measured.auc == pytest.approx(metrics.roc_auc(labels, logits), abs=3e-4)
+    assert measured.quality == pytest.approx(metrics.roc_auc(labels, logits), abs=3e-4)
 
 
 def test_device_follows_from_the_request_and_the_machine() -> None:
@@ -144,7 +147,7 @@ def test_mixed_precision_computes_in_bfloat16_and_keeps_float32_weights() -> Non
     wrapped = type("Wrapped", (torch.nn.Module,), {"forward": lambda self, categorical, numeric: module(numeric)})()
     optimizer = torch.optim.AdamW(module.parameters(), lr=0.1, fused=True)
     rows = Rows(torch.zeros(8, 1, dtype=torch.int32), torch.randn(8, 2), torch.ones(8))
-    loss = training_loop.run_epoch(wrapped, optimizer, [rows], Rates(0.1, 10), mixed)
+    loss = training_loop.run_epoch(wrapped, optimizer, [rows], Rates(0.1, 10), mixed, BINARY)
     assert seen == [torch.bfloat16]
     assert module[0].weight.dtype == torch.float32
     assert math.isfinite(loss)

@@ -16,8 +16,8 @@ import pytest
 from jobs.contracts import bundle as bundles
 from jobs.contracts import dataset as datasets
 from jobs.contracts.entrypoint import LIFELINE
+from jobs.scoring import metrics
 from jobs.scoring.scorer import Scorer
-from jobs.steps import metrics
 from tests import factories
 from tests.jobs.steps import training
 

@@ -69,13 +69,13 @@ def both_classes(labels: Array) -> bool:
 
 def roc_auc(labels: Array, scores: Array) -> float:
     """Chance that a random positive scores above a random negative, ties half (Hanley and McNeil 1982); 0.5 = guessing."""
-    _need_both(labels)
+    need_both(labels)
     return float(_roc_auc(*Ranking(labels, scores).cumulative()))
 
 
 def average_precision(labels: Array, scores: Array) -> float:
     """Area under the precision-recall curve as a step function: the sum of precision times gain in recall (scikit-learn's)."""
-    _need_both(labels)
+    need_both(labels)
     return float(_average_precision(*Ranking(labels, scores).cumulative()))
 
 
@@ -118,8 +118,8 @@ def bin_of(scores: Array, bins: int = BINS) -> NDArray[np.int64]:
 
 def evaluate(labels: Array, scores: Array, *, threshold: float) -> dict[str, float]:
     """All of :data:`METRICS` for these rows."""
-    _need_both(labels)
-    return {name: float(values[0]) for name, values in _measure(labels, scores, threshold, [np.ones((1, len(labels)))]).items()}
+    need_both(labels)
+    return {name: float(values[0]) for name, values in measure(labels, scores, threshold, [np.ones((1, len(labels)))]).items()}
 
 
 def resample(labels: Array, scores: Array, *, threshold: float, samples: int = 200, seed: int = 0) -> dict[str, Floats]:
@@ -128,7 +128,7 @@ def resample(labels: Array, scores: Array, *, threshold: float, samples: int = 2
     Equal ``seed`` and row count draw equal rows: the difference of two models' results is their *paired* bootstrap.
     A sample without both classes gives NaN for the ranking metrics.
     """
-    return _measure(labels, scores, threshold, _draws(len(labels), samples, seed))
+    return measure(labels, scores, threshold, draws(len(labels), samples, seed))
 
 
 def bootstrap(labels: Array, scores: Array, *, threshold: float, samples: int = 200, seed: int = 0) -> dict[str, Interval]:
@@ -137,21 +137,21 @@ def bootstrap(labels: Array, scores: Array, *, threshold: float, samples: int = 
     Errors: InputError when the rows lack one of the two classes.
     """
     values = evaluate(labels, scores, threshold=threshold)
-    draws = resample(labels, scores, threshold=threshold, samples=samples, seed=seed)
-    return {name: interval(values[name], draws[name]) for name in METRICS}
+    drawn = resample(labels, scores, threshold=threshold, samples=samples, seed=seed)
+    return {name: interval(values[name], drawn[name]) for name in METRICS}
 
 
-def interval(value: float, draws: Floats, bounds: tuple[float, float] = (0.0, 1.0)) -> Interval:
+def interval(value: float, drawn: Floats, bounds: tuple[float, float] = (0.0, 1.0)) -> Interval:
     """Percentile interval (Efron 1981), shifted by the bootstrap's estimate of bias.
 
     The shift matters for the calibration error alone: it sums absolute gaps, which resampling noise inflates, and the
     plain percentiles of a well calibrated model would lie above its own value.
     """
-    low, high = np.nanquantile(draws, [0.025, 0.975]) - (np.nanmean(draws) - value)
+    low, high = np.nanquantile(drawn, [0.025, 0.975]) - (np.nanmean(drawn) - value)
     return Interval(value=value, low=float(np.clip(low, *bounds)), high=float(np.clip(high, *bounds)))
 
 
-def _draws(rows: int, samples: int, seed: int) -> Iterator[Floats]:
+def draws(rows: int, samples: int, seed: int) -> Iterator[Floats]:
     """How often each row is drawn, as blocks [s, rows] small enough for a processor's cache."""
     random, block = np.random.default_rng(seed), max(1, _BLOCK // rows)
     for start in range(0, samples, block):
@@ -160,7 +160,7 @@ def _draws(rows: int, samples: int, seed: int) -> Iterator[Floats]:
         yield np.bincount(drawn.ravel(), minlength=size * rows).reshape(size, rows).astype(np.float64)
 
 
-def _measure(labels: Array, scores: Array, threshold: float, weightings: Iterable[Floats]) -> dict[str, Floats]:
+def measure(labels: Array, scores: Array, threshold: float, weightings: Iterable[Floats]) -> dict[str, Floats]:
     """All metrics for every row of every block of weights [s, n]."""
     ranking = Ranking(labels, scores)
     errors = (ranking.labels - ranking.scores)[ranking.order]
@@ -171,12 +171,12 @@ def _measure(labels: Array, scores: Array, threshold: float, weightings: Iterabl
         weights = drawn[:, ranking.order]
         hits, misses = ranking.cumulative(weights)
         rows, missed = weights.sum(axis=1), weights * errors
-        calibration, squared = np.abs(np.add.reduceat(missed, starts, axis=1)).sum(axis=1) / rows, _dot(missed, errors) / rows
+        calibration, squared = np.abs(np.add.reduceat(missed, starts, axis=1)).sum(axis=1) / rows, dot(missed, errors) / rows
         blocks.append((_roc_auc(hits, misses), _average_precision(hits, misses), squared, calibration, _f1(hits, misses, flagged)))
     return {name: np.concatenate(values) for name, values in zip(METRICS, zip(*blocks, strict=True), strict=True)}
 
 
-def _dot(left: Floats, right: Floats) -> Floats:
+def dot(left: Floats, right: Floats) -> Floats:
     """Row by row, without BLAS: its threads wait for each other on a busy machine, measured ten times slower there."""
     return np.einsum("...i,...i->...", left, right)  # type: ignore[no-any-return]
 
@@ -190,12 +190,12 @@ def _roc_auc(hits: Floats, misses: Floats) -> Floats:
     """Trapezoids: a negative loses to every positive above it, and half to those it ties with; NaN without both classes."""
     pairs = hits[..., -1] * misses[..., -1]
     above = hits - np.diff(hits, prepend=0.0) / 2
-    return np.where(pairs > 0, _dot(np.diff(misses, prepend=0.0), above) / np.maximum(pairs, 1.0), np.nan)
+    return np.where(pairs > 0, dot(np.diff(misses, prepend=0.0), above) / np.maximum(pairs, 1.0), np.nan)
 
 
 def _average_precision(hits: Floats, misses: Floats) -> Floats:
     precision = hits / np.maximum(hits + misses, 1.0)  # 0 while no row is drawn: nothing is gained there, so any number does
-    return np.where(hits[..., -1] > 0, _dot(np.diff(hits, prepend=0.0), precision) / np.maximum(hits[..., -1], 1.0), np.nan)
+    return np.where(hits[..., -1] > 0, dot(np.diff(hits, prepend=0.0), precision) / np.maximum(hits[..., -1], 1.0), np.nan)
 
 
 def _f1(hits: Floats, misses: Floats, flagged: int) -> Floats:
@@ -206,6 +206,6 @@ def _f1(hits: Floats, misses: Floats, flagged: int) -> Floats:
     return 2 * found / np.maximum(found + wrong + hits[..., -1], 1.0)  # type: ignore[no-any-return]
 
 
-def _need_both(labels: Array) -> None:
+def need_both(labels: Array) -> None:
     if not both_classes(labels):
         raise InputError("these rows have only one label value, and ranking needs both", hint="evaluate on more rows, or check the label column and the split")

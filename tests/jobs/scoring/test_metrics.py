@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from jobs.contracts.errors import InputError, RunError
-from jobs.steps import metrics
+from jobs.scoring import metrics
 
 
 def example(rows: int, seed: int = 1, digits: int = 2) -> tuple[np.ndarray, np.ndarray]:

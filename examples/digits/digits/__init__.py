@@ -1,0 +1,1 @@
+"""Which digit was written? Small images through a small convolutional network."""

@@ -1,0 +1,1 @@
+"""``seatrial init``: a new workload from a CSV."""

@@ -1,0 +1,1 @@
+"""One small model for every task type, on the parcels of ``tests/workloads/kinds_data.py``."""
