@@ -1,57 +1,49 @@
 """The serving application: plain ASGI, hosted by Ray Serve (``serve.ray_app``) or by any ASGI server.
 
-    GET  /  /docs  /openapi.json  /example           for people and client generators
-    POST /predict                                    one row or a list of rows as JSON
-    GET  /v2  /v2/health/live  /v2/health/ready      Open Inference Protocol, version 2
+    GET  /  /docs  /openapi.json  /example  /metrics  for people, client generators and Prometheus
+    POST /predict                                     one row or a list of rows as JSON
+    POST /explain     GET /form                       what moved a score; what a form needs (the page at / uses both)
+    GET  /v2  /v2/health/live  /v2/health/ready       Open Inference Protocol, version 2, JSON and binary tensors
     GET  /v2/models/{name}[/versions/{v}][/ready]
     POST /v2/models/{name}[/versions/{v}]/infer
+    POST /invocations     GET /ping                   MLflow's and SageMaker's scoring protocol
+    POST /v1/models/{name}[/versions/{v}]:predict     KServe, version 1
+    POST /models/{name}[/versions/{v}]/predict|invocations|explain    where one server has several models
 
-It starts without a model (live 200, ready 503) and follows the registry. Every answer carries the version and the
-bundle's fingerprint. Nothing that a client sends gives a 5xx other than 503 with Retry-After.
+It starts without a model (live 200, ready 503) and follows the registry. Every answer carries its request's id (``x-request-id``, the
+client's or a new one), the version and the bundle's fingerprint. Nothing that a client sends gives a 5xx other than 503 with Retry-After.
+
+To serve something else than an alias, hand :class:`Application` any :class:`serve.seam.Traffic`, as ``serve.standalone`` does.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import logging
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from serve import inference_protocol, openapi, pages
-from serve.answers import HTML, Answer, Gone, Receive, Refused, Scope, Send, json_answer, read_json_body, send_answer, unavailable
+from serve.answers import Answer, Gone, Receive, Refused, Scope, Send, json_answer, read_body, send_answer, unavailable
+from serve.guard.door import OPEN, Door
+from serve.guard.origins import Origins
+from serve.guard.patience import Patience
+from serve.guard.settings import GuardSettings, from_environment
 from serve.model import LoadedModel
+from serve.notes import Notes
+from serve.routes import Asked, Format, Routes, Target, no_champion, not_served
+from serve.scoring import Scoring
+from serve.seam import Traffic
 from serve.slot import POLL_SECONDS, ModelSlot
+from serve.work import Work, check_method, request_id
 
 if TYPE_CHECKING:
     from serve.slot import Resolver
 
 log = logging.getLogger(__name__)
 
-_INLINE_BODY = 32 << 10  # bytes; a larger body takes over a millisecond to answer and leaves the event loop for a thread
-_MODEL_PATH = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<action>/ready|/infer)?")
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request after routing. ``live`` is fixed here, so that one answer never mixes two versions."""
-
-    name: str
-    live: LoadedModel | None
-    problem: str = ""
-    body: bytes = b""
-
-    @property
-    def model(self) -> LoadedModel:
-        """Errors: Refused 503 while no version is live."""
-        if self.live is None:
-            raise unavailable("no champion yet" + (f": {self.problem}" if self.problem else ""))
-        return self.live
-
-
-Handler = Callable[[Call], Answer]
+ECHOED = "seatrial.request_id_echoed"  # in the scope: whoever hosts us puts the request's id into the answer by himself
+_SWITCH = 2e-4  # seconds after which a thread that looks at answers lets the event loop on; Python's 5 ms at every system call were the p99
 
 
 def create_app(name: str, resolver: Resolver, *, poll_seconds: float = POLL_SECONDS) -> Application:
@@ -60,10 +52,22 @@ def create_app(name: str, resolver: Resolver, *, poll_seconds: float = POLL_SECO
 
 
 class Application:
-    """An ASGI application. Its lifespan starts and stops following the registry."""
+    """An ASGI application for one model or several side by side; the first has the short paths.
 
-    def __init__(self, slot: ModelSlot) -> None:
-        self.slot = slot
+    Its lifespan starts and stops following the registry.
+    """
+
+    def __init__(self, traffic: Traffic, *others: Traffic, settings: GuardSettings | None = None) -> None:
+        self.slot: Any = traffic  # of the first model
+        self.models: dict[str, Traffic] = {each.name: each for each in (traffic, *others)}
+        self.settings = settings or from_environment()
+        self._notes = Notes(self.models)
+        self.metrics = self._notes.metrics
+        self._routes = Routes(self.models)
+        self._door = Door(self.settings, self.metrics)
+        self._origins = Origins(self.settings.origins) if self.settings.origins else None
+        self._patience = Patience(self.settings.timeout_seconds)
+        self._scoring = Scoring(self.settings, self.metrics, len(self.models))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -77,78 +81,96 @@ class Application:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self.slot.start()
+                sys.setswitchinterval(min(_SWITCH, sys.getswitchinterval()))
+                for each in (*self.models.values(), self._notes, *([self._door.keys] if self._door.keys else ())):
+                    each.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
-                await asyncio.to_thread(self.slot.stop)
+                for each in (*self.models.values(), *([self._door.keys] if self._door.keys else ())):
+                    await asyncio.to_thread(each.stop)
+                await self._notes.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        live = self.slot.live
+        self.metrics.active += 1
         try:
-            answer = await self._answer(scope, receive, live)
-        except Refused as refused:
-            answer = refused.answer
-        except Gone:
-            return
-        except Exception:  # a defect of ours: the log has the traceback, the client gets no detail
-            log.exception("%s %s", scope["method"], scope["path"])
-            answer = json_answer({"error": "internal error; the server's log has the details"}, 500)
-        await send_answer(send, answer, live.headers if live else (), body=scope["method"] != "HEAD")
+            headers = dict(scope["headers"])
+            work = Work(request_id(headers), scope["method"])
+            try:
+                answer = await self._answer(scope, headers, receive, work)
+            except Refused as refused:
+                answer = refused.answer
+            except Gone:
+                return
+            except Exception:  # a defect of ours: the log has the traceback, the client gets no detail
+                log.exception("%s %s", scope["method"], scope["path"])
+                answer = json_answer({"error": "internal error; the server's log has the details"}, 500)
+            own = work.model.headers if work.model else ()
+            if ECHOED not in scope:
+                own = ((b"x-request-id", work.id.encode()), *own)
+            if self._origins:
+                own = (*own, *self._origins.headers(headers))
+            await send_answer(send, answer, own, body=work.method != "HEAD")
+            self._notes.note(scope, headers, work, answer)
+        finally:
+            self.metrics.active -= 1
 
-    async def _answer(self, scope: Scope, receive: Receive, live: LoadedModel | None) -> Answer:
-        method, handler = self._route(scope["path"].removeprefix(scope.get("root_path", "")), live)
-        if scope["method"] != method and (scope["method"], method) != ("HEAD", "GET"):
-            raise Refused(405, f"this path answers {method}", ((b"allow", method.encode()),))
-        if method == "GET":
-            return handler(Call(self.slot.name, live, self.slot.problem))
-        body = await read_json_body(dict(scope["headers"]), receive)
-        call = Call(self.slot.name, live, self.slot.problem, body)
-        return handler(call) if len(body) <= _INLINE_BODY else await asyncio.to_thread(handler, call)
+    async def _answer(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, work: Work) -> Answer:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if self._origins and (preflight := self._origins.preflight(work.method, headers)):
+            return preflight
+        if path not in OPEN:
+            work.client = self._door.admit(scope, headers)
+        work.model = self.slot.live
+        if path == "/metrics":
+            work.route = path
+            check_method(work, "GET")
+            text, kind = self.metrics.text(headers.get(b"accept", b"").decode("latin-1"))
+            return Answer(text, kind=kind)
+        target = self._routes.find(path)
+        work.route = target.route.template
+        check_method(work, target.route.method)
+        if target.route.format is None:
+            return self._look(target, work)
+        return await self._respond(target, target.route.format, headers, receive, work)
 
-    def _route(self, path: str, live: LoadedModel | None) -> tuple[str, Handler]:
-        path = path.rstrip("/") or "/"
-        if path in _ROUTES:
-            return _ROUTES[path]
-        if not (match := _MODEL_PATH.fullmatch(path)):
-            raise Refused(404, "no such path; GET / lists what there is")
-        if match["name"] != self.slot.name:
-            raise Refused(404, f"no model {match['name']!r} here; this server has {self.slot.name!r}")
-        if match["version"] and live and match["version"] != live.version:
-            raise Refused(404, f"version {match['version']!r} is not served; the live version is {live.version!r}")
-        return _MODEL_ROUTES[match["action"]]
+    async def _respond(self, target: Target, form: Format, headers: Mapping[bytes, bytes], receive: Receive, work: Work) -> Answer:
+        """Errors: Refused 408 for a client, and 503 for a model, that takes too long; those of reading and scoring."""
+        held, body = self._scoring.hold(headers), None
+        task = self._patience.begin()
+        try:
+            body = await read_body(headers, receive, self.settings.body)
+            work.model = _chosen(target, work)
+            return await self._scoring.score(form, work.model, headers, body, work)
+        except asyncio.CancelledError:
+            if not self._patience.ended(task):
+                raise
+            raise self._late(body) from None
+        finally:
+            self._patience.end(task)
+            self._scoring.release(held)
+
+    def _late(self, body: bytes | None) -> Refused:
+        seconds = f"{self.settings.timeout_seconds:g} s"
+        if body is None:
+            return Refused(408, f"the body did not arrive within {seconds}", ((b"connection", b"close"),))
+        self.metrics.refuse("time")
+        return unavailable(f"no answer within {seconds}: send fewer rows, or the request once more")
+
+    def _look(self, target: Target, work: Work) -> Answer:
+        work.model = target.traffic.live
+        if target.version and work.model and (named := target.traffic.by_version(target.version)) is None:
+            raise not_served(target.traffic, target.version)
+        if target.version and work.model:
+            work.model = named
+        assert target.route.handler is not None
+        return target.route.handler(Asked(target.traffic, work.model, self.models))
 
 
-def _predict(call: Call) -> Answer:
-    model = call.model
-    probabilities = model.score(*model.reader.read(call.body)).tolist()
-    threshold = model.bundle.threshold
-    predictions = [{"probability": probability, "label": int(probability >= threshold)} for probability in probabilities]
-    return json_answer({"model": model.name, "model_version": model.version, "bundle": model.fingerprint, "predictions": predictions})
-
-
-def _ready(call: Call) -> Answer:
-    problem = {"problem": call.problem} if call.problem else {}  # a newer version did not load, and this one keeps answering
-    return json_answer({"name": call.model.name, "ready": True, "live": True, "model_version": call.model.version} | problem)
-
-
-def _server(call: Call) -> Answer:
-    return json_answer({"name": "seatrial", "version": importlib.metadata.version("seatrial"), "extensions": [], "models": [call.name]})
-
-
-_ROUTES: dict[str, tuple[str, Handler]] = {
-    "/": ("GET", lambda call: Answer(pages.overview(call.name, call.live), kind=HTML)),
-    "/docs": ("GET", lambda call: Answer(pages.documentation(call.name, call.live), kind=HTML)),
-    "/openapi.json": ("GET", lambda call: json_answer(openapi.document(call.name, call.live))),
-    "/example": ("GET", lambda call: json_answer(call.model.example)),
-    "/predict": ("POST", _predict),
-    "/v2": ("GET", _server),
-    "/v2/health/live": ("GET", lambda call: json_answer({"live": True})),
-    "/v2/health/ready": ("GET", _ready),
-}
-_MODEL_ROUTES: dict[str | None, tuple[str, Handler]] = {
-    None: ("GET", lambda call: inference_protocol.metadata(call.model)),
-    "/ready": ("GET", _ready),
-    "/infer": ("POST", lambda call: inference_protocol.infer(call.model, call.body)),
-}
+def _chosen(target: Target, work: Work) -> LoadedModel:
+    """Errors: Refused 503 while there is no champion, 404 for a version that is not loaded."""
+    model = target.traffic.by_version(target.version) if target.version else target.traffic.choose(work.id)
+    if model is None:
+        raise not_served(target.traffic, target.version) if target.version and target.traffic.live else no_champion(target.traffic)
+    return model

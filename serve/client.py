@@ -14,7 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from jobs.contracts.errors import RunError
-from serve.inference_protocol import DATATYPES, OUTPUT
+from jobs.control.service_key import authorization
+from serve import task_answers
+from serve.inference_protocol import DATATYPES
 
 _PAUSE = 0.05  # seconds between two looks
 _REQUEST_TIMEOUT = 10  # seconds for one answer
@@ -38,24 +40,27 @@ class Endpoint:
         self._until_version(f"/v2/models/{self.name}", None)
 
     def infer(self, table: pa.Table) -> NDArray[np.float32]:
-        """Columns of numbers (double) and texts to probabilities, through the Open Inference Protocol."""
+        """Columns of numbers (double) and texts to answers, through the Open Inference Protocol."""
         inputs = [
             {"name": name, "datatype": _datatype(table[name].type), "shape": [table.num_rows], "data": table[name].to_pylist()} for name in table.column_names
         ]
         answer = self._until_version(f"/v2/models/{self.name}/infer", {"inputs": inputs})
-        return np.array(next(each["data"] for each in answer["outputs"] if each["name"] == OUTPUT), np.float32)
+        (output,) = answer["outputs"]
+        return np.array(output["data"], np.float32).reshape(output["shape"])
 
     def predict(self, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
-        """One row or many to probabilities, through ``/predict``."""
+        """One row or many to answers, through ``/predict``."""
         answer = self._until_version("/predict", rows)
-        return np.array([each["probability"] for each in answer["predictions"]], np.float32)
+        return task_answers.read(answer["predictions"])
 
     def _until_version(self, path: str, body: Any) -> dict[str, Any]:
         while True:
             status, version, answer = self._ask(path, body)
             if status == 200 and version == self.version:
                 return answer
-            if 400 <= status < 500:
+            if status in (401, 403):
+                raise RunError("the service wants a key", where=self.url + path, hint="set SEATRIAL_SERVE_KEY, in a job file by `secrets:` of the deploy step")
+            if 400 <= status < 500 and status != 429:
                 raise RunError(
                     f"the service refused the request: {answer.get('error', status)}",
                     where=self.url + path,
@@ -74,7 +79,7 @@ class Endpoint:
     def _ask(self, path: str, body: Any) -> tuple[int, str, dict[str, Any]]:
         """(HTTP status, model version, JSON answer); status 0 while nothing answers."""
         data = None if body is None else msgspec.json.encode(body)
-        request = urllib.request.Request(self.url + path, data, {"content-type": "application/json"})
+        request = urllib.request.Request(self.url + path, data, {"content-type": "application/json", **authorization()})
         try:
             with urllib.request.urlopen(request, timeout=_REQUEST_TIMEOUT) as answer:
                 return answer.status, answer.headers.get("x-seatrial-model-version", ""), _json(answer.read())

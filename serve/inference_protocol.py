@@ -1,137 +1,128 @@
 """The Open Inference Protocol, version 2, over REST: tensors in, probabilities out.
 
-Source: github.com/kserve/open-inference-protocol, specification/protocol/inference_rest.md. One input tensor per
-feature column, shape [n] or [n, 1]; the output tensor is "probability", FP32 [n]. Beyond the protocol, null in a
-tensor's data means that the value is not known.
+Source: github.com/kserve/open-inference-protocol, specification/protocol/inference_rest.md, with Triton's binary extension
+(``serve.tensors``). One input tensor per feature column, shape [n] or [n, 1]; the output tensor is FP32: "probability" [n], or by the
+model's task "probabilities" [n, classes] or "value" [n]. Beyond the protocol, null in a tensor's data means that the value is not known.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
-import pyarrow as pa
+import numpy as np
+from numpy.typing import NDArray
 
-from jobs.contracts.bundle import InputField
-from serve.answers import Answer, Refused, check_rows, json_answer
-from serve.model import LoadedModel
-from serve.rows import ARROW_TYPES, nearest, not_json
+from serve.answers import JSON, Answer, Headers, Refused, json_answer, kind_of
+from serve.model import LoadedModel, Tensors
+from serve.rows import not_json
+from serve.tensors import Tensor, columns_of
 
-OUTPUT = "probability"
 PLATFORM = "onnx_onnxv1"
-DATATYPES = {"number": "FP64", "category": "BYTES"}  # as announced; other numeric types are accepted too
-_EXACT = 1 << 53  # the largest integer up to which a double holds every one
-
-_Integer = Annotated[int, msgspec.Meta(ge=-_EXACT, le=_EXACT)] | None
-_READERS: dict[str, dict[str, Any]] = {
-    "number": dict.fromkeys(("FP64", "FP32", "FP16"), float | None)
-    | dict.fromkeys(("INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8"), _Integer),
-    "category": {"BYTES": str | None},
-}
-_FLAT = {kind: {name: msgspec.json.Decoder(list[item]) for name, item in items.items()} for kind, items in _READERS.items()}  # type: ignore[valid-type]
-_NESTED = {kind: {name: msgspec.json.Decoder(list[tuple[item]]) for name, item in items.items()} for kind, items in _READERS.items()}  # type: ignore[valid-type]
+EXTENSIONS = ("binary_tensor_data",)
+DATATYPES = {"number": "FP64", "category": "BYTES", "text": "BYTES"}  # as announced; other numeric types are accepted too
+BINARY = b"application/octet-stream"
+HEADER_LENGTH = b"inference-header-content-length"
 
 
-class _Tensor(msgspec.Struct):
-    name: str
-    shape: list[int]
-    datatype: str
-    data: msgspec.Raw
+class _OutputParameters(msgspec.Struct):
+    binary_data: bool | None = None
+    classification: int = 0
 
 
 class _WantedOutput(msgspec.Struct):
     name: str
+    parameters: _OutputParameters | None = None
+
+
+class _RequestParameters(msgspec.Struct):
+    binary_data_output: bool = False
 
 
 class _Request(msgspec.Struct):
-    inputs: list[_Tensor]
+    inputs: list[Tensor]
     id: str | None = None
     outputs: list[_WantedOutput] | None = None
+    parameters: _RequestParameters | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How the client wants its answer."""
+
+    id: str | None
+    binary: bool
 
 
 _decode = msgspec.json.Decoder(_Request).decode
 
 
-def infer(model: LoadedModel, body: bytes) -> Answer:
-    """Answer ``POST /v2/models/{name}/infer``.
+def read(model: LoadedModel, headers: Mapping[bytes, bytes], body: bytes) -> tuple[Tensors, Wish]:
+    """The body of ``POST /v2/models/{name}/infer``.
 
-    Errors: Refused 400 that names the tensor, 413 for too many rows.
+    Errors: Refused 400 that names the tensor, 413 for too many rows, 415 for something else.
     """
-    request = _parse(body)
+    length = _header_length(headers, len(body))
+    request = _parse(body if length == len(body) else memoryview(body)[:length])
+    binary = bool(request.parameters and request.parameters.binary_data_output)
     for output in request.outputs or ():
-        if output.name != OUTPUT:
-            raise Refused(400, f"unknown output {output.name!r}: the model has {OUTPUT!r}")
-    columns, rows = _columns(request.inputs, model.bundle.inputs)
+        if output.name != model.scorer.task.output:
+            raise Refused(400, f"unknown output {output.name!r}: the model has {model.scorer.task.output!r}")
+        if output.parameters and output.parameters.classification:
+            raise Refused(400, "the classification extension is not supported: ask for the output itself")
+        if output.parameters and output.parameters.binary_data is not None:
+            binary = output.parameters.binary_data
+    columns, rows = columns_of(request.inputs, model.bundle.inputs, memoryview(body)[length:])
+    return model.of_columns(columns, rows), Wish(request.id, binary)
+
+
+def write(model: LoadedModel, probabilities: NDArray[np.float32], wish: Wish) -> Answer:
     answer: dict[str, Any] = {"model_name": model.name, "model_version": model.version}
-    if request.id is not None:
-        answer["id"] = request.id
+    if wish.id is not None:
+        answer["id"] = wish.id
     answer["parameters"] = {"bundle": model.fingerprint}
-    answer["outputs"] = [{"name": OUTPUT, "datatype": "FP32", "shape": [rows], "data": model.score(columns, rows).tolist()}]
-    return json_answer(answer)
+    output: dict[str, Any] = {"name": model.scorer.task.output, "datatype": "FP32", "shape": list(probabilities.shape)}
+    answer["outputs"] = [output]
+    if not wish.binary:
+        output["data"] = probabilities.ravel().tolist()
+        return json_answer(answer)
+    data = probabilities.astype("<f4", copy=False).tobytes()
+    output["parameters"] = {"binary_data_size": len(data)}
+    head = msgspec.json.encode(answer)
+    length: Headers = ((HEADER_LENGTH, b"%d" % len(head)),)
+    return Answer(head + data, 200, BINARY, length)
 
 
-def metadata(model: LoadedModel) -> Answer:
-    """Answer ``GET /v2/models/{name}``; ``versions`` holds the live version alone."""
+def metadata(model: LoadedModel, traffic: dict[str, Any]) -> Answer:
+    """Answer ``GET /v2/models/{name}``. ``traffic``: who is loaded, on trial and watched; each of its versions can be addressed."""
     inputs = [{"name": field.name, "datatype": DATATYPES[field.kind], "shape": [-1]} for field in model.bundle.inputs]
-    outputs = [{"name": OUTPUT, "datatype": "FP32", "shape": [-1]}]
-    parameters = {"bundle": model.fingerprint, "output": model.bundle.output, "threshold": model.bundle.threshold}
-    return json_answer({"name": model.name, "versions": [model.version], "platform": PLATFORM, "inputs": inputs, "outputs": outputs, "parameters": parameters})
+    classes = {"classes": list(model.bundle.classes)} if model.bundle.classes else {}
+    outputs = [{"name": model.scorer.task.output, "datatype": "FP32", "shape": [-1, len(model.bundle.classes)] if classes else [-1]}]
+    parameters: dict[str, Any] = {"bundle": model.fingerprint, "output": model.bundle.output, "threshold": model.bundle.threshold} | classes
+    if traffic:
+        parameters["traffic"] = traffic
+    versions = [each["version"] for each in traffic.get("versions", ())] or [model.version]
+    return json_answer({"name": model.name, "versions": versions, "platform": PLATFORM, "inputs": inputs, "outputs": outputs, "parameters": parameters})
 
 
-def _parse(body: bytes) -> _Request:
+def _header_length(headers: Mapping[bytes, bytes], size: int) -> int:
+    """Bytes of the JSON part: all of them, unless the client says otherwise."""
+    declared = headers.get(HEADER_LENGTH)
+    if declared is None:
+        if (kind := kind_of(headers)) not in (b"", JSON):
+            raise Refused(415, f"the body must be JSON: send content-type: application/json, or binary tensors with {HEADER_LENGTH.decode()}; got {kind!r:.80}")
+        return size
+    if not (declared.isdigit() and len(declared) < 10 and int(declared) <= size):
+        raise Refused(400, f"{HEADER_LENGTH.decode()} must be the JSON part's number of bytes, at most the body's {size}")
+    return int(declared)
+
+
+def _parse(body: bytes | memoryview) -> _Request:
     try:
         return _decode(body)
     except msgspec.ValidationError as error:
         raise Refused(400, f"not an inference request: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise not_json(error) from None
-
-
-def _columns(tensors: Sequence[_Tensor], inputs: Sequence[InputField]) -> tuple[dict[str, pa.Array], int]:
-    """Tensors, in any order, to Arrow columns in schema order, and their common number of rows."""
-    given = {tensor.name: tensor for tensor in tensors}
-    names = [field.name for field in inputs]
-    for name in given:
-        if name not in names:
-            raise Refused(400, f"unknown input {name!r}{nearest(name, names)}")
-    if missing := [name for name in names if name not in given]:
-        raise Refused(400, f"input {missing[0]!r} is missing: send one tensor per input, with null where a value is not known")
-    if len(given) < len(tensors):
-        raise Refused(400, "an input is given twice")
-    rows = _rows(given[names[0]])
-    return {field.name: _column(given[field.name], field.kind, rows) for field in inputs}, rows
-
-
-def _rows(tensor: _Tensor) -> int:
-    if not tensor.shape or min(tensor.shape) < 0 or len(tensor.shape) > 2 or tensor.shape[1:] not in ([], [1]):
-        raise Refused(400, f"input {tensor.name!r}: shape must be [n] or [n, 1], got {tensor.shape}")
-    check_rows(tensor.shape[0])
-    return tensor.shape[0]
-
-
-def _column(tensor: _Tensor, kind: str, rows: int) -> pa.Array:
-    if _rows(tensor) != rows:
-        raise Refused(400, f"input {tensor.name!r} has {tensor.shape[0]} rows, the first input has {rows}")
-    if tensor.datatype not in _READERS[kind]:
-        raise Refused(400, f"input {tensor.name!r}: datatype must be one of {', '.join(_READERS[kind])}, got {tensor.datatype!r}")
-    values = _values(tensor, kind)
-    if len(values) != math.prod(tensor.shape):
-        raise Refused(400, f"input {tensor.name!r}: shape {tensor.shape} says {rows} values, data has {len(values)}")
-    return pa.array(values, ARROW_TYPES[kind])
-
-
-def _values(tensor: _Tensor, kind: str) -> list[Any]:
-    """``data`` as a flat list; a [n, 1] tensor may also be nested, [[1], [2]]."""
-    try:
-        return _FLAT[kind][tensor.datatype].decode(tensor.data)
-    except msgspec.ValidationError as error:
-        if len(tensor.shape) == 2:
-            try:
-                return [value for (value,) in _NESTED[kind][tensor.datatype].decode(tensor.data)]
-            except msgspec.ValidationError:
-                pass
-        raise Refused(400, f"input {tensor.name!r}: data: {str(error).replace('`$', '`data')}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise not_json(error) from None

@@ -1,11 +1,12 @@
 """Hosts the serving application in Ray Serve.
 
-    python -m serve.ray_app up --model NAME --tracking-uri URI [--port 8000] [--alias champion] [--ray-address ADDR] [--ready FILE]
+    python -m serve.ray_app up --model NAME [--model NAME]... --tracking-uri URI [--port 8000] [--alias champion] [--ray-address ADDR] [--ready FILE]
     python -m serve.ray_app down [--ray-address ADDR]
 
 ``up`` joins the Ray at ADDR, deploys, waits until the service answers over HTTP, writes FILE ({"url", "pid"}) and
-exits: the service lives on in that Ray until ``down``; with ``--if-absent`` one that is up for this model is left
-alone. Without an address it starts a Ray of its own and stays in the foreground, because that Ray ends with it.
+exits: the service lives on in that Ray until ``down``; with ``--if-absent`` one that is up for these models is left
+alone. Of several models, side by side in each replica, the first has the short paths. Without an address it starts a Ray
+of its own and stays in the foreground, because that Ray ends with it.
 Exit codes: 0 done, 1 failed, 2 wrong request, 130 interrupted.
 """
 
@@ -22,7 +23,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import ray
@@ -33,8 +34,10 @@ import serve
 from jobs.contracts import storage
 from jobs.contracts.entrypoint import watch_lifeline
 from jobs.contracts.errors import EXIT_DONE, EXIT_INTERRUPTED, RunError, SeatrialError, SetupError
-from serve.asgi import Application, create_app
-from serve.slot import POLL_SECONDS, REMOTE_POLL_SECONDS
+from jobs.control.service_key import authorization
+from serve import ray_lane, ray_metrics
+from serve.answers import Receive, Scope, Send
+from serve.asgi import ECHOED, Application
 
 HOST = "127.0.0.1"  # a laptop's service is the laptop's own
 APP = "seatrial"
@@ -45,17 +48,32 @@ LIVE_TIMEOUT = 60  # seconds until the deployed service must answer
 _RAY_OPTIONS = {"namespace": "seatrial", "include_dashboard": False, "log_to_driver": False, "logging_level": "WARNING"}
 
 
+class BehindRay:
+    """The application where Ray hands requests over itself, after giving each an id and putting that into the answer."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._application({**scope, ECHOED: True}, receive, send)
+
+
 class ServingReplica:
     """What a Ray Serve replica holds: the ASGI application, built in the replica's own process."""
 
-    def __init__(self, name: str, tracking_uri: str, alias: str) -> None:
-        self.name, self.tracking_uri, self.alias = name, tracking_uri, alias
+    def __init__(self, models: Sequence[str], tracking_uri: str, alias: str) -> None:
+        self.models, self.tracking_uri, self.alias = tuple(models), tracking_uri, alias
 
-    def __serve_build_asgi_app__(self) -> Application:
-        from jobs.control.registry_reader import resolve_alias
+    def __serve_build_asgi_app__(self) -> BehindRay:
+        from serve.rollout.actor import reporter
+        from serve.rollout.opening import add_gauges, open_traffic
 
-        poll_seconds = REMOTE_POLL_SECONDS if self.tracking_uri.startswith("http") else POLL_SECONDS
-        return create_app(self.name, partial(resolve_alias, self.tracking_uri, self.name, self.alias), poll_seconds=poll_seconds)
+        uri, alias = self.tracking_uri, self.alias
+        application = Application(*(open_traffic(name, uri, alias, reporter(uri, name, alias)) for name in self.models))
+        add_gauges(application)
+        ray_lane.hosted[:] = [application]
+        ray_metrics.Mirror(application.metrics.registry).start()
+        return BehindRay(application)
 
     def describe(self) -> dict[str, Any]:
         """Whose code this process runs, and which of the heavy engines it has loaded (there should be none)."""
@@ -76,7 +94,7 @@ def deployment(replicas: int = 1) -> Any:
     )
 
 
-def up(model: str, tracking_uri: str, *, port: int, alias: str = "champion", replicas: int = 1) -> str:
+def up(models: Sequence[str], tracking_uri: str, *, port: int, alias: str = "champion", replicas: int = 1) -> str:
     """Deploy into the Ray that this process has joined; the base URL once it answers.
 
     Errors: SetupError when the port is taken, RunError when the service does not come up.
@@ -85,7 +103,7 @@ def up(model: str, tracking_uri: str, *, port: int, alias: str = "champion", rep
     url = f"http://{HOST}:{port}"
     try:
         ray_serve.start(http_options={"host": HOST, "port": port}, proxy_location="HeadOnly", logging_config=LOGGING)
-        target = ray_serve.RunTarget(deployment(replicas).bind(model, tracking_uri, alias), name=APP, route_prefix="/", logging_config=LOGGING)
+        target = ray_serve.RunTarget(deployment(replicas).bind(tuple(models), tracking_uri, alias), name=APP, route_prefix="/", logging_config=LOGGING)
         # Serve's own wait looks once a second: the service itself is asked instead.
         ray_serve.run_many([target], wait_for_applications_running=False, wait_for_ingress_deployment_creation=False)
     except (RayError, TimeoutError) as error:
@@ -122,7 +140,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     watch_lifeline()
     try:
-        if arguments.command == "up" and arguments.if_absent and _is_up(arguments.port, arguments.model):
+        if arguments.command == "up" and arguments.if_absent and _is_up(arguments.port, arguments.models):
             return EXIT_DONE
         if arguments.command == "up":
             check_port(arguments.port)  # before Ray is joined, which takes a second
@@ -139,20 +157,20 @@ def main(argv: list[str] | None = None) -> int:
     return EXIT_DONE
 
 
-def _is_up(port: int, model: str) -> bool:
-    """Whether a service of this model answers already, with or without a version."""
+def _is_up(port: int, models: Sequence[str]) -> bool:
+    """Whether a service of these models answers already, with or without a version."""
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}/v2", timeout=2) as answer:
-            return model in json.load(answer).get("models", ())
+        with urllib.request.urlopen(urllib.request.Request(f"http://{HOST}:{port}/v2", headers=authorization()), timeout=2) as answer:
+            return set(models) <= set(json.load(answer).get("models", ()))
     except (OSError, ValueError):
         return False
 
 
 def _up(arguments: argparse.Namespace) -> None:
-    url = up(arguments.model, arguments.tracking_uri, port=arguments.port, alias=arguments.alias, replicas=arguments.replicas)
+    url = up(arguments.models, arguments.tracking_uri, port=arguments.port, alias=arguments.alias, replicas=arguments.replicas)
     if arguments.ready:
         storage.write_bytes(arguments.ready, json.dumps({"url": url, "pid": os.getpid()}).encode())
-    print(f"{arguments.model} is served at {url}", flush=True)
+    print(f"{', '.join(arguments.models)} served at {url}", flush=True)
     if not arguments.ray_address:
         try:
             threading.Event().wait()
@@ -163,7 +181,7 @@ def _up(arguments: argparse.Namespace) -> None:
 def join(address: str) -> None:
     """Join the Ray at ``host:port``, or start one when the address is empty.
 
-    Errors: SetupError.
+    Errors: SetupError, RunError where Ray does not come up.
     """
     host = address.rpartition(":")[0]
     # A Ray that keeps to the loopback is found only by a driver that names the same loopback address as its own.
@@ -176,6 +194,8 @@ def join(address: str) -> None:
         raise SetupError(
             f"cannot join Ray: {error}", where=address or "local", hint="is it running, and are RAY_AUTH_MODE and RAY_AUTH_TOKEN those it was started with?"
         ) from error
+    except Exception as error:  # what Ray raises, with no type of its own, when its processes do not come up in time
+        raise RunError(f"Ray did not start: {error}", where=address or "local", hint="is this machine very busy? the same command tries again") from error
 
 
 def _check_reachable(address: str) -> None:
@@ -191,13 +211,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m serve.ray_app", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("up", help="deploy and wait until the service answers")
-    start.add_argument("--model", required=True, help="registered model name")
+    start.add_argument("--model", required=True, action="append", dest="models", metavar="NAME", help="registered model; give it again for several")
     start.add_argument("--tracking-uri", required=True, help="MLflow: sqlite:///path or http(s)://")
     start.add_argument("--alias", default="champion")
     start.add_argument("--port", type=int, default=8000)
     start.add_argument("--replicas", type=int, default=1)
     start.add_argument("--ready", default="", help="file to write once the service answers")
-    start.add_argument("--if-absent", action="store_true", help="do nothing where this model's service answers on the port already")
+    start.add_argument("--if-absent", action="store_true", help="do nothing where these models' service answers on the port already")
     for command in (start, commands.add_parser("down", help="end the service")):
         command.add_argument("--ray-address", default=os.environ.get("SEATRIAL_RAY_ADDRESS", ""))
     return parser

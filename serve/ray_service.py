@@ -2,6 +2,7 @@
 
     args:
       model: flights         registered model name; else SEATRIAL_MODEL_NAME of the pod
+      others: [delays]       further models, side by side with it in each replica
       alias: champion        which version answers: the one that this alias points to
       tracking_uri: http://seatrial-mlflow:5000    MLflow; else MLFLOW_TRACKING_URI of the pod
       replicas: 1            how many; `deployments:` of the same file overrides this and everything else of a deployment
@@ -13,7 +14,7 @@ one, each replica loads it by itself. Credentials for MLflow are variables of th
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,6 +27,7 @@ class Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(default_factory=lambda: os.environ.get("SEATRIAL_MODEL_NAME", ""), min_length=1, validate_default=True)
+    others: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     alias: str = Field(default="champion", min_length=1)
     tracking_uri: str = Field(
         default_factory=lambda: os.environ.get("MLFLOW_TRACKING_URI", ""), pattern=r"^(https?://|sqlite:///)[^\s]+$", validate_default=True
@@ -45,7 +47,7 @@ def build(args: dict[str, Any]) -> Any:
         raise SpecError(
             first["msg"],
             where=".".join(["args", *map(str, first["loc"])]),
-            hint="serveConfigV2 may give model, alias, tracking_uri and replicas; the first and third may be SEATRIAL_MODEL_NAME and MLFLOW_TRACKING_URI",
+            hint="serveConfigV2 may give model, others, alias, tracking_uri, replicas; the first and fourth may be SEATRIAL_MODEL_NAME, MLFLOW_TRACKING_URI",
         ) from error
     check_address(given.tracking_uri)
-    return deployment(given.replicas).options(logging_config=LOGGING).bind(given.model, given.tracking_uri, given.alias)
+    return deployment(given.replicas).options(logging_config=LOGGING).bind((given.model, *given.others), given.tracking_uri, given.alias)

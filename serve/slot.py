@@ -11,12 +11,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from serve.model import LoadedModel
 
 if TYPE_CHECKING:
     from jobs.control.registry_reader import ModelVersion
+    from serve.seam import Scored
 
     Resolver = Callable[[], ModelVersion | None]
 
@@ -38,6 +39,19 @@ class ModelSlot:
         self._failed: tuple[ModelVersion, float] | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+
+    def choose(self, request_id: str) -> LoadedModel | None:
+        return self.live
+
+    def by_version(self, version: str) -> LoadedModel | None:
+        live = self.live
+        return live if live is not None and live.version == version else None
+
+    def after(self, scored: Scored) -> None:
+        pass
+
+    def state(self) -> dict[str, Any]:
+        return {}
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._follow, daemon=True, name="model-slot")

@@ -26,7 +26,7 @@ def render(settings: KubernetesTarget, step: Step, job: Job, name: str, places: 
     image = settings.images.spark if step.kind == Kind.ETL else settings.images.ray
     amounts = _amounts(step)
     mounts = step_mounts(settings, name, places)
-    if step.kind == Kind.TRAIN:  # loaders hand over batches in shared memory, of which a pod has 64 MiB by default
+    if step.trains:  # loaders hand over batches in shared memory, of which a pod has 64 MiB by default
         mounts.append(Mount("shm", "/dev/shm", {"emptyDir": {"medium": "Memory", "sizeLimit": f"{amounts.memory}Mi"}}))  # noqa: S108
     step_container = container(settings, "step", image, amounts, mounts, environment.of_step(settings, step, job, places), command=command(step))
     drives = step.kind == Kind.PIPELINE

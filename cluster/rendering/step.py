@@ -62,7 +62,7 @@ def _main(settings: KubernetesTarget, step: Step, job: Job, name: str, places: P
 
 
 def _on_ray(step: Step) -> bool:
-    return step.kind == Kind.TRAIN and step.resources.max_workers > 0
+    return step.on_ray
 
 
 def _on_spark(step: Step) -> bool:

@@ -12,7 +12,7 @@ import yaml
 from cluster.rendering import CODE, STORE, Places, object_name, render
 from jobs.contracts.job import Job
 from jobs.control import spec_file
-from jobs.control.spec import Kind, KubernetesTarget, Resources, Step
+from jobs.control.spec import TRAINING, Kind, KubernetesTarget, Resources, Step
 
 FLIGHTS = Path(__file__).parents[2] / "examples/flights/pipeline.yaml"
 RUN = "flights-20261122-214500-3fa1"
@@ -25,7 +25,7 @@ def flights(*overrides: str) -> dict[str, Step]:
 
 
 def step(kind: str = "train", **changes: Any) -> Step:
-    entry = {"entry": "tiny.model:build"} if kind in ("etl", "train") else {}
+    entry = {"entry": "tiny.model:build"} if kind in (Kind.ETL, *TRAINING) else {}
     return Step.model_validate({"kind": kind, "inputs": {"dataset": "data"}, "outputs": {"made": "bundle"}, **entry, **changes})
 
 

@@ -40,7 +40,11 @@ def workers_of(of: Step, target: KubernetesTarget | None = None) -> dict[str, An
         (step("etl", resources={"workers": 0}), ["ConfigMap", "ConfigMap", "Job"]),
         (step("train"), ["ConfigMap", "ConfigMap", "RayJob"]),
         (step("train", resources={"workers": 0}), ["ConfigMap", "ConfigMap", "Job"]),
+        (step("tune"), ["ConfigMap", "ConfigMap", "RayJob"]),
+        (step("cross-validate"), ["ConfigMap", "ConfigMap", "RayJob"]),
+        (step("cross-validate", resources={"workers": 0}), ["ConfigMap", "ConfigMap", "Job"]),
         (step("evaluate"), ["ConfigMap", "ConfigMap", "Job"]),
+        (step("predict"), ["ConfigMap", "ConfigMap", "Job"]),
         (step("deploy"), ["ConfigMap", "ConfigMap", "Job"]),
     ],
 )

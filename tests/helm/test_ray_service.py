@@ -22,10 +22,11 @@ def config(**of: object) -> chart.Object:
 def test_should_start_the_application_with_arguments_that_it_takes() -> None:
     from serve.ray_service import Arguments
 
-    (application,) = config(model="parcels", alias="challenger", replicas=3)["applications"]
+    (application,) = config(model="parcels", others=["letters"], alias="challenger", replicas=3)["applications"]
     module, _, function = application["import_path"].partition(":")
     assert callable(getattr(__import__(module, fromlist=[function]), function))
     given = Arguments.model_validate(application["args"])
+    assert given.others == ("letters",)
     assert (given.model, given.alias, given.replicas, given.tracking_uri) == ("parcels", "challenger", 3, "http://seatrial-mlflow:5000")
 
 
@@ -50,6 +51,32 @@ def test_should_put_haproxy_in_front_on_every_node() -> None:
 def test_should_let_a_value_of_the_user_win_over_ours() -> None:
     pods = dict(rendered.pods([service(env={"RAY_SERVE_HAPROXY_NBTHREAD": "4"})]))
     assert rendered.env(pods["head"])["RAY_SERVE_HAPROXY_NBTHREAD"] == "4"
+
+
+def test_should_mount_the_secret_with_keys_as_the_folder_that_the_service_reads() -> None:
+    for place, pod in rendered.pods([service(keys={"secretName": "who-may-ask"})]):
+        (container,) = pod["containers"]
+        mounted = {mount["mountPath"]: mount for mount in container["volumeMounts"]}[rendered.env(pod)["SEATRIAL_SERVE_KEYS"]]
+        (volume,) = [each for each in pod["volumes"] if each["name"] == mounted["name"]]
+        assert (volume["secret"], mounted["readOnly"], "subPath" in mounted) == ({"secretName": "who-may-ask"}, True, False), place
+
+
+def test_should_need_no_key_by_default() -> None:
+    for place, pod in rendered.pods([service()]):
+        assert "SEATRIAL_SERVE_KEYS" not in rendered.env(pod), place
+        assert "keys" not in [volume["name"] for volume in pod["volumes"]], place
+
+
+def test_should_hand_limits_to_the_application_as_it_reads_them() -> None:
+    from serve.guard.settings import GuardSettings, from_environment
+
+    limits = {"rate": 0.5, "burst": 7, "proxies": 1, "bodyMib": 4, "timeoutSeconds": 9, "waitMs": 1500000}
+    for place, pod in rendered.pods([service(limits=limits, origins=["https://a.example", "https://b.example"])]):
+        found = from_environment(rendered.env(pod))
+        assert (found.rate, found.burst, found.proxies, found.body_mib, found.timeout_seconds, found.wait_ms) == tuple(limits.values()), place
+        assert found.origins == "https://a.example,https://b.example", place
+    (_, pod), *_ = rendered.pods([service()])
+    assert from_environment(rendered.env(pod)) == GuardSettings(), "the chart's defaults are the application's"
 
 
 def test_should_have_as_many_workers_as_asked() -> None:

@@ -96,7 +96,7 @@ def test_a_difference_is_an_error(service: Service, published: Published, step: 
     service.alias.target = replace(published.version(2), version="1")  # the service believes that the weak bundle is version 1
     code, error = step(service.url, 1)
     assert code == 1
-    assert error["what"].startswith("online and offline probabilities differ by 0.")
+    assert error["what"].startswith("online and offline answers differ by 0.")
 
 
 def test_a_version_that_does_not_come_is_an_error_with_the_reason(service: Service, published: Published, step: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from serve.asgi import Application
 from tests.serve.conftest import ROW, call
 
-POSTS = ["/predict", "/v2/models/parcels/infer"]
+POSTS = ["/predict", "/v2/models/parcels/infer", "/invocations", "/explain"]
+HANG = 10.0  # seconds, on a busy machine too
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),  # floats() holds NaN and Infinity, which json.dumps writes
     lambda inner: (
@@ -64,6 +66,15 @@ def test_any_method_path_and_body(app: Application, method: str, path: str, body
 @given(path=st.sampled_from(POSTS), body=BODIES)
 def test_any_body_where_bodies_are_read(app: Application, path: str, body: bytes) -> None:
     check(app, "POST", path, body)
+
+
+@pytest.mark.full
+@settings(FAST, max_examples=10_000)
+@given(path=st.sampled_from(POSTS), body=BODIES)
+def test_ten_thousand_bodies(app: Application, path: str, body: bytes) -> None:
+    started = time.monotonic()
+    check(app, "POST", path, body)
+    assert time.monotonic() - started < HANG
 
 
 @FAST

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -18,12 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import serve
+from jobs.control import ingress
 from tests.serve.conftest import ROW, Published
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(480)
 
 DESCRIBE = """
 import json, sys
@@ -31,6 +34,16 @@ from ray import serve as ray_serve
 from serve import ray_app
 ray_app.join(sys.argv[1])
 print(json.dumps(ray_serve.get_app_handle(ray_app.APP).describe.remote().result(timeout_s=20)))
+"""
+
+
+METRICS = """
+import sys, urllib.request
+import ray
+from serve import ray_app
+ray_app.join(sys.argv[1])
+for node in ray.nodes():
+    print(urllib.request.urlopen(f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics", timeout=10).read().decode())
 """
 
 
@@ -52,7 +65,9 @@ class Cluster:
         return self.python("-m", "serve.ray_app", *arguments, "--ray-address", self.address)
 
     def up(self, tracking_uri: str) -> subprocess.CompletedProcess[str]:
-        return self.ray_app("up", "--model", "parcels", "--tracking-uri", tracking_uri, "--port", str(self.port), "--ready", str(self.ready))
+        return self.ray_app(
+            "up", "--model", "parcels", "--model", "letters", "--tracking-uri", tracking_uri, "--port", str(self.port), "--ready", str(self.ready)
+        )
 
     def python(self, *argv: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, *argv], env=self.environment, capture_output=True, text=True, timeout=120, check=False)
@@ -89,7 +104,7 @@ class Client:
 
 @pytest.fixture(scope="module")
 def registry(published: Published, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """MLflow's own client on a fresh store with both bundles registered; the alias points to version 1."""
+    """MLflow's own client on a fresh store with both bundles registered, and the second as another model too; aliases point to version 1."""
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db")
@@ -98,13 +113,16 @@ def registry(published: Published, tmp_path_factory: pytest.TempPathFactory) -> 
         made = client.create_model_version("parcels", published.uri(version))
         client.set_model_version_tag("parcels", made.version, "seatrial.bundle", published.bundles[version - 1].fingerprint)
     client.set_registered_model_alias("parcels", "champion", "1")
+    client.create_registered_model("letters")
+    client.create_model_version("letters", published.uri(2))
+    client.set_registered_model_alias("letters", "champion", "1")
     return client
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("ray")
-    environment = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+    environment = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)} | ingress.flags()
     with (folder / "ray.log").open("wb") as log:
         head = subprocess.Popen(
             [sys.executable, "-m", "jobs.steps.ray_head", "--ready", str(folder / "ray.json"), "--cpus", "2"], env=environment, stdout=log, stderr=log
@@ -129,14 +147,24 @@ def test_up_answer_swap_deploy_down(cluster: Cluster, registry: Any, published: 
     again = cluster.up(registry._registry_uri)  # the port is taken now, by ourselves
     assert (again.returncode, f"port {cluster.port} cannot be used" in again.stderr) == (2, True)
 
+    both = [post(f"{cluster.url}/models/{name}/predict", ROW) for name in ("parcels", "letters")]
+    assert [(body["model"], version, body["bundle"]) for body, version in both] == [
+        ("parcels", "1", published.bundles[0].fingerprint),
+        ("letters", "1", published.bundles[1].fingerprint),
+    ]
+
     with Client(cluster.url) as client:
         wait(lambda: len(client.answers) > 50)
         registry.set_registered_model_alias("parcels", "champion", "2")
         assert deploy(cluster, published, tmp_path, version=2)["max_difference"] <= 1e-6
         wait(lambda: len(client.answers) > 300)
+    assert post(f"{cluster.url}/models/letters/predict", ROW)[1] == "1"  # the other model stays where it is
     assert client.failures == []
     assert {body for body, _, _ in client.answers} == {"1", "2"}
     assert len({(body, header, probability) for body, header, probability in client.answers}) == 2  # each version has one answer to this row
+
+    assert listening(cluster.head.pid) == ({"127.0.0.1"} if ingress.wanted() else set())
+    wait(lambda: scored_by_version(cluster.python("-c", METRICS, cluster.address).stdout) >= {"1", "2"})
 
     assert cluster.ray_app("down").returncode == 0
     with pytest.raises(urllib.error.URLError):
@@ -156,14 +184,30 @@ def test_without_a_ray_to_join_it_holds_one_until_told_to_end(tmp_path: Path) ->
     argv = ["-m", "serve.ray_app", "up", "--model", "parcels", "--tracking-uri", f"sqlite:///{tmp_path}/none.db", "--port", str(port), "--ready", str(ready)]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen([sys.executable, *argv], stdout=log, stderr=log)
-    wait_for(ready, process)
-    assert json.loads(ready.read_bytes()) == {"url": f"http://127.0.0.1:{port}", "pid": process.pid}
-    with pytest.raises(urllib.error.HTTPError, match="503"):
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=10)
-    family = descendants(process.pid)
-    process.terminate()
-    assert process.wait(timeout=60) == 130
-    wait(lambda: not any(each in running() for each in family))
+    try:
+        wait_for(ready, process)
+        assert json.loads(ready.read_bytes()) == {"url": f"http://127.0.0.1:{port}", "pid": process.pid}
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=10)
+        family = descendants(process.pid)
+        process.terminate()
+        assert process.wait(timeout=60) == 130
+        wait(lambda: not any(each in running() for each in family))
+    finally:
+        process.terminate()  # a service that nobody ends outlives the tests
+
+
+def listening(root: int) -> set[str]:
+    """Addresses on which HAProxy, and the replicas for HTTP, listen; a worker's own port is Ray's business."""
+    family = {psutil.Process(pid): command for pid, command in descendants(root).items()}
+    ports = {process: range(65536) if command.startswith("haproxy") else range(30000, 31001) for process, command in family.items()}
+    found = [(each.laddr, ports[process]) for process in family for each in process.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+    return {address.ip for address, wanted in found if address.port in wanted}
+
+
+def scored_by_version(metrics: str) -> set[str]:
+    """Versions that Ray's metrics know to have scored rows."""
+    return set(re.findall(r'^ray_seatrial_rows_total{.*model_version="(\d+)".*} [1-9]', metrics, re.MULTILINE))
 
 
 def deploy(cluster: Cluster, published: Published, folder: Path, *, version: int) -> dict[str, Any]:
@@ -208,7 +252,7 @@ def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
     assert path.exists(), "Ray did not start"
 
 
-def wait(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait(condition: Callable[[], bool], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true"

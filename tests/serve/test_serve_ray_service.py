@@ -24,7 +24,7 @@ from tests.ray_cluster import RayCluster, free_ports
 from tests.serve.conftest import ROW, Published
 from tests.serve.test_serve_ray_app import wait
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(480)
 
 MODEL = "parcels-as-a-service"
 Build = Callable[[dict[str, Any]], Any]
@@ -126,6 +126,7 @@ def build() -> Build:
         ({"model": "flights"}, "args.tracking_uri"),
         ({"model": "flights", "tracking_uri": "mlflow:5000"}, "args.tracking_uri"),
         ({"model": "flights", "tracking_uri": "http://mlflow:5000", "replicas": 0}, "args.replicas"),
+        ({"model": "flights", "tracking_uri": "http://mlflow:5000", "others": [""]}, "args.others.0"),
         ({"model": "flights", "tracking_uri": "http://mlflow:5000", "alais": "champion"}, "args.alais"),
     ],
 )
@@ -144,5 +145,6 @@ def test_the_pods_variables_stand_in_for_arguments(build: Build, monkeypatch: py
     monkeypatch.setenv("SEATRIAL_MODEL_NAME", "flights")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
     bound = build({"replicas": 3})._bound_deployment
-    assert (bound.init_args, bound.num_replicas) == (("flights", "http://mlflow:5000", "champion"), 3)
-    assert build({"alias": "challenger", "model": "other"})._bound_deployment.init_args == ("other", "http://mlflow:5000", "challenger")
+    assert (bound.init_args, bound.num_replicas) == ((("flights",), "http://mlflow:5000", "champion"), 3)
+    assert build({"alias": "challenger", "model": "other"})._bound_deployment.init_args == (("other",), "http://mlflow:5000", "challenger")
+    assert build({"others": ["delays"]})._bound_deployment.init_args[0] == ("flights", "delays")

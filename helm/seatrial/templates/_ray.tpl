@@ -9,7 +9,7 @@ num-cpus: {{ .cpus | quote }}
 object-store-memory: "150000000"
 {{- end }}
 
-{{/* (dict "context" $ "component" NAME "container" "ray-head|ray-worker" "place" MAP "env" MAP "store" BOOL "token" BOOL "account" NAME "ports" LIST "gpu" MAP) */}}
+{{/* (dict "context" $ "component" NAME "container" "ray-head|ray-worker" "place" MAP "env" MAP "store" BOOL "token" BOOL "account" NAME "ports" LIST "gpu" MAP "keys" SECRET) */}}
 {{- define "seatrial.rayPod" -}}
 metadata:
   labels:
@@ -46,8 +46,18 @@ spec:
         {{- include "seatrial.containerSecurity" .context | nindent 8 }}
       volumeMounts:
         {{- include "seatrial.volumeMounts" . | nindent 8 }}
+        {{- if .keys }}
+        - name: keys
+          mountPath: {{ include "seatrial.keysFolder" . }}
+          readOnly: true
+        {{- end }}
   volumes:
     {{- include "seatrial.volumes" . | trim | nindent 4 }}
+    {{- with .keys }}
+    - name: keys
+      secret:
+        secretName: {{ . }}
+    {{- end }}
 {{- end }}
 
 {{- define "seatrial.rayEnv" -}}

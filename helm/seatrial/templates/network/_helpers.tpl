@@ -30,12 +30,12 @@ matchExpressions:
 
 {{/* Kinds of steps, as the labels of their pods. */}}
 {{- define "seatrial.jobComponents" -}}
-{{ list "etl" "train" "tune" "evaluate" "batch-predict" "deploy" "pipeline" "staging" | toJson }}
+{{ list "etl" "train" "tune" "cross-validate" "evaluate" "predict" "deploy" "pipeline" "staging" | toJson }}
 {{- end }}
 
 {{/* Whose work asks MLflow: trackers, registrars, and what loads a version. */}}
 {{- define "seatrial.mlflowClients" -}}
-{{ list "train" "tune" "evaluate" "batch-predict" "deploy" "pipeline" "serve" "ray-cluster" "test" | toJson }}
+{{ list "train" "tune" "cross-validate" "evaluate" "predict" "deploy" "pipeline" "serve" "ray-cluster" "test" | toJson }}
 {{- end }}
 
 {{- define "seatrial.tcpPorts" -}}

@@ -1,0 +1,1 @@
+"""Which version answers which request, and taking a version back when it does worse than the one before it."""
