@@ -1,6 +1,7 @@
 # Two images from one file. `make images` builds both; by hand:
 #     docker build --target ray   --tag seatrial-ray:0.1.0   .
 #     docker build --target spark --tag seatrial-spark:0.1.0 .
+# The targets ray-cloud and spark-cloud are the same two for SageMaker and Azure ML.
 # They run as 1000:100 with a read-only root file system and write to /tmp alone. There is no ENTRYPOINT: KubeRay, the Spark
 # driver's Job and the executors each name their own command.
 
@@ -63,6 +64,8 @@ RUN apt-get update \
  && apt-get install --yes --no-install-recommends tini wget \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 1000 --gid 100 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin seatrial
+# What SageMaker starts by these very names.
+COPY --chmod=0755 docker/train docker/serve docker/process /usr/local/bin/
 ENV PATH=/opt/venv/bin:${PATH} VIRTUAL_ENV=/opt/venv HOME=/tmp PYTHONUNBUFFERED=1
 WORKDIR /opt/seatrial
 LABEL org.opencontainers.image.licenses="Apache-2.0" \
@@ -112,3 +115,12 @@ LABEL org.opencontainers.image.title="seatrial-spark" \
       org.opencontainers.image.revision="${REVISION}" \
       io.seatrial.versions="${VERSIONS}"
 USER 1000:100
+
+# ---- The same for SageMaker and Azure ML, whose own mounts (/opt/ml, /mnt/azureml) only root may write ------------------
+FROM ray AS ray-cloud
+# hadolint ignore=DL3002
+USER 0:0
+
+FROM spark AS spark-cloud
+# hadolint ignore=DL3002
+USER 0:0

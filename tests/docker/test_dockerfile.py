@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sysconfig
@@ -49,6 +50,24 @@ def test_the_target_blocks_name_these_images() -> None:
 def test_an_image_runs_as_the_user_of_the_pods(image: str) -> None:
     name, value = STAGES[image].steps[-1]
     assert (name, value) == ("USER", f"{POD_SECURITY['runAsUser']}:{POD_SECURITY['runAsGroup']}")
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_the_clouds_get_the_same_image_as_root(image: str) -> None:
+    """SageMaker gives /opt/ml to root."""
+    cloud = STAGES[f"{image}-cloud"]
+    assert (cloud.source, cloud.steps) == (image, [("USER", "0:0")])
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_has_the_programs_that_sagemaker_starts(image: str) -> None:
+    programs = [place for stage in lineage(image) for value in stage.values("COPY") if copied(value)[2] == "/usr/local/bin/" for place in copied(value)[1]]
+    assert programs == [f"docker/{name}" for name in ("train", "serve", "process")]
+    for place in programs:
+        name = Path(place).name
+        assert (ROOT / place).read_text().endswith(f'exec tini -- python -m cloud.containers.{name} "$@"\n')
+        assert os.access(ROOT / place, os.X_OK)
+        assert importlib.util.find_spec(f"cloud.containers.{name}")
 
 
 @pytest.mark.parametrize("image", IMAGES)

@@ -16,7 +16,7 @@ from tests.docker.image_file import IMAGES
 
 ROOMS = ("cluster", "jobs", "spark_etl", "serve", "cloud")
 # What must import in each image; the rest of a room belongs to the other image or to the client.
-PACKAGES = {"ray": ("jobs", "serve", "cluster"), "spark": ("jobs.contracts", "spark_etl")}
+PACKAGES = {"ray": ("jobs", "serve", "cluster", "cloud.containers"), "spark": ("jobs.contracts", "spark_etl", "cloud.containers")}
 EVERY_MODULE = """
 import importlib, pkgutil, sys
 for name in sys.argv[1:]:
@@ -60,6 +60,17 @@ def test_the_command_runs_from_the_image(small: Builder) -> None:
     assert script.read_text().splitlines()[0] == f"#!{small.venv}/bin/python"
     answer = subprocess.run([script, "--help"], cwd=small.root, capture_output=True, text=True, check=True)
     assert "run" in answer.stdout
+
+
+@pytest.mark.parametrize("program", ["train", "process"])
+def test_a_cloud_container_without_a_job_says_what_it_needs(small: Builder, program: str, tmp_path: Path) -> None:
+    """As the image starts it; no engine is needed to say so."""
+    (tmp_path / "tini").write_text('#!/bin/sh\nshift\nexec "$@"\n')
+    (tmp_path / "tini").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{small.venv}/bin:/usr/bin:/bin", "SEATRIAL_ML_ROOT": str(tmp_path / "ml")}
+    answer = subprocess.run([REPOSITORY / "docker" / program], cwd=small.root, env=env, capture_output=True, text=True, check=False)
+    assert answer.returncode == 2, answer.stderr
+    assert "this container was not told what to" in (tmp_path / "ml/output/failure").read_text()
 
 
 def test_bytecode_is_compiled_because_nothing_can_be_written_later(small: Builder) -> None:

@@ -59,6 +59,13 @@ def test_choices_reach_the_build(docker: Path) -> None:
     assert (ray["TORCH_BACKEND"], ray["HADOOP_CLOUD"], ray["RAY_EXTRAS"], ray["platform"]) == ("cu128", "aws azure", "train serve", "linux/amd64")
 
 
+def test_images_for_the_clouds_have_the_same_names(docker: Path) -> None:
+    ray, spark = map(options, make(docker, "images", "CLOUD=1", "HADOOP_CLOUD=aws"))
+    assert (ray["target"], ray["tag"]) == ("ray-cloud", "seatrial-ray:0.1.0")
+    assert (spark["target"], spark["tag"], spark["HADOOP_CLOUD"]) == ("spark-cloud", "seatrial-spark:0.1.0", "aws")
+    assert json.loads(ray["VERSIONS"])["ray"]
+
+
 @pytest.mark.parametrize("registry", ["registry.example.org/team", "registry.example.org/team/"])
 def test_a_push_builds_and_pushes_under_the_registry(docker: Path, registry: str) -> None:
     calls = make(docker, "images", "push", f"REGISTRY={registry}")
