@@ -1,4 +1,4 @@
-"""Runs the drills: ``python -m drills [NAME ...] [--times N] [--soak MINUTES] [--output FILE]``."""
+"""Runs the drills: ``python -m drills [NAME ...] [--times N] [--soak MINUTES] [--output FILE] [--on kubernetes]``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from drills.sandbox import make_sandbox
+from drills import on_kubernetes
+from drills.on_kubernetes.harbour import Harbour, enter
+from drills.sandbox import Sandbox, make_sandbox
 from drills.story import Failed, Skipped, Story
 
+Place = Callable[[Path], AbstractContextManager[Any]]  # a folder to what a drill works on
 # In the order in which a reader meets them.
 DRILLS = (
     "kill_worker",
@@ -51,17 +57,24 @@ class Verdict:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m drills", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(DRILLS)}; default: all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(DRILLS)}; on kubernetes {', '.join(on_kubernetes.DRILLS)}; default: all")
     parser.add_argument("--times", type=int, default=1, help="how often in a row")
     parser.add_argument("--soak", type=float, default=0, metavar="MINUTES", help="repeat drills in random order for this long")
     parser.add_argument("--output", type=Path, help="write the record as JSON lines")
+    parser.add_argument(
+        "--on", choices=["local", "kubernetes"], default="local", help="kubernetes: the current kubeconfig context, where Seatrial is installed"
+    )
+    parser.add_argument("--namespace", default="seatrial", help="on kubernetes")
+    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="KEY=VALUE", help="on kubernetes: of every job, such as its images")
     given = parser.parse_args()
-    names = [name.replace("-", "_") for name in given.names] or list(DRILLS)
-    if unknown := [name for name in names if name not in DRILLS]:
-        parser.error(f"no drill {unknown[0]!r}; there are {', '.join(DRILLS)}")
+    known = DRILLS if given.on == "local" else on_kubernetes.DRILLS
+    names = [name.replace("-", "_") for name in given.names] or list(known)
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"no drill {unknown[0]!r} on {given.on}; there are {', '.join(known)}")
+    place = _local if given.on == "local" else partial(_cluster, namespace=given.namespace, sets=given.sets)
     verdicts = []
     for name in _order(names, given.times, given.soak):
-        verdicts.append(perform(name))
+        verdicts.append(perform(name, place))
         if given.output:
             _record(given.output, verdicts[-1])
     print_table(verdicts)
@@ -77,24 +90,38 @@ def _order(names: list[str], times: int, minutes: float) -> Iterator[str]:
         yield random.choice(names)  # noqa: S311 - no secret
 
 
-def perform(name: str) -> Verdict:
-    module = importlib.import_module(f"drills.{name}")
+def perform(name: str, place: Place | None = None) -> Verdict:
+    """``place`` makes what the drill works on; default: a sandbox on this machine."""
+    make, package = place or _local, "drills.on_kubernetes" if name in on_kubernetes.DRILLS else "drills"
+    module = importlib.import_module(f"{package}.{name}")
     print(f"\n{name}: {module.BREAKS}\n  should: {module.EXPECTS}", flush=True)
     story, started, error, skipped = Story(lambda text: print(text, flush=True)), time.monotonic(), "", ""
     with tempfile.TemporaryDirectory(prefix=f"drill-{name}-", ignore_cleanup_errors=True) as folder:
-        sea = make_sandbox(Path(folder))
         try:
-            module.drill(sea, story)
+            with make(Path(folder)) as works_on:
+                module.drill(works_on, story)
         except Skipped as reason:
             skipped = str(reason)
             print(f"  skipped: {skipped}", flush=True)
         except (Failed, AssertionError, subprocess.TimeoutExpired) as failed:
             error = str(failed)
             print(f"  FAILED: {error}", flush=True)
-        finally:
-            for process in sea.processes():
-                process.kill()
     return Verdict(name, not error, time.monotonic() - started, story, error, skipped)
+
+
+@contextmanager
+def _local(folder: Path) -> Iterator[Sandbox]:
+    sea = make_sandbox(folder)
+    try:
+        yield sea
+    finally:
+        for process in sea.processes():
+            process.kill()
+
+
+@contextmanager
+def _cluster(folder: Path, namespace: str, sets: Sequence[str]) -> Iterator[Harbour]:
+    yield enter(folder, namespace, sets)
 
 
 def _record(file: Path, verdict: Verdict) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from drills import on_kubernetes
 from drills.__main__ import DRILLS, perform
 from drills.story import Failed, Story
 
@@ -21,6 +22,18 @@ def test_every_file_is_a_drill_that_is_listed_and_described() -> None:
     guide = (ROOT / "docs/guides/drills.md").read_text()
     for name in DRILLS:
         module = importlib.import_module(f"drills.{name}")
+        assert module.BREAKS
+        assert module.EXPECTS
+        assert callable(module.drill)
+        assert f"| `{name}` |" in guide
+
+
+def test_a_drill_in_a_cluster_is_described_too() -> None:
+    folder = ROOT / "drills/on_kubernetes"
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__", "harbour"} == set(on_kubernetes.DRILLS)
+    guide = (ROOT / "docs/guides/drills.md").read_text()
+    for name in on_kubernetes.DRILLS:
+        module = importlib.import_module(f"drills.on_kubernetes.{name}")
         assert module.BREAKS
         assert module.EXPECTS
         assert callable(module.drill)

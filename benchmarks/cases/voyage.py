@@ -1,0 +1,106 @@
+"""`seatrial run` of the flights pipeline, cold, beside its engines alone.
+
+The engines alone are three programs that one would write by hand: the features on Sail (``bare_etl``), one plain PyTorch loop over rows that are
+encoded already, for as many epochs as the run trained (``training_peers bare``), and a FastAPI server until its first answer
+(``serving_peers``). They check nothing, compare nothing, register nothing and resume nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench import Bench
+from benchmarks.cases import etl, training
+from benchmarks.comparing import Comparison, Figure
+from benchmarks.measuring import REPOSITORY, Ended, Sample, free_port, python
+
+FILE = str(REPOSITORY / "examples" / "flights" / "pipeline.yaml")
+
+
+def run(bench: Bench) -> None:
+    home = made_home(bench)
+    comparison = Comparison("voyage", "`seatrial run` of flights, nothing cached", "s", "seatrial")
+    bare = _Bare(bench.work, home)
+    bench.compare(comparison, {"seatrial": partial(_cold, bench.work / "cold"), "its engines alone": bare.measure}, bench.repeats(1, 3))
+    bench.note(Figure("voyage", "the same again, features and models reused", _seatrial_run(home).seconds, "s"))
+
+
+def made_home(bench: Bench) -> Path:
+    """A store in which the flights pipeline has run, so that it has a champion."""
+    home = bench.work / "voyage"
+    if not home.is_dir():
+        home.mkdir()
+        bench.tell("  one run of the flights pipeline, for its model")
+        _seatrial_run(home)
+    return home
+
+
+def _cold(home: Path) -> Sample:
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    ended = _seatrial_run(home)
+    return Sample(ended.seconds, ended.memory)
+
+
+def _seatrial_run(home: Path) -> Ended:
+    environment = {"PYTHONPATH": str(REPOSITORY), "SEATRIAL_HOME": str(home / ".seatrial")}
+    return python("-m", "jobs.control.cli", "run", FILE, "--set", f"targets.local.port={free_port()}", environment=environment, folder=home)
+
+
+class _Bare:
+    def __init__(self, work: Path, home: Path) -> None:
+        self._work, self._record = work, newest_run(home)
+        self._rows = work / "voyage-rows"
+        self._rows.mkdir()
+        outputs = {name: step["outputs"] for name, step in self._record["steps"].items()}
+        training.prepare(self._rows, _path(outputs["features"]["dataset"]["uri"]), epochs=self._epochs(home))
+        self._bundle = _path(outputs["train"]["bundle"]["uri"])
+
+    def _epochs(self, home: Path) -> int:
+        metrics = home / ".seatrial" / "runs" / self._record["run"] / "train" / "metrics.jsonl"
+        return sum('"epoch"' in line for line in metrics.read_text().splitlines())
+
+    def measure(self) -> Sample:
+        features = etl.script(self._work, "sail")
+        loop = python(str(REPOSITORY / "benchmarks" / "training_peers.py"), "bare", str(self._rows), environment=training.environment())
+        return Sample(features.value + loop.seconds + self._first_answer(), max(features.memory, loop.memory))
+
+    def _first_answer(self) -> float:
+        """Seconds until a FastAPI server around the model answers."""
+        port, started = free_port(), time.perf_counter()
+        argv = [sys.executable, "-m", "benchmarks.serving_peers", "fastapi", "--bundle", self._bundle, "--port", str(port)]
+        with subprocess.Popen(argv, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+            try:
+                while not _answers(f"http://127.0.0.1:{port}/openapi.json"):
+                    if server.poll() is not None:
+                        raise SystemExit("the FastAPI server did not start")
+                    time.sleep(0.02)
+                return time.perf_counter() - started
+            finally:
+                server.terminate()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def newest_run(home: Path) -> dict[str, Any]:
+    records = [json.loads(path.read_text()) for path in home.glob(".seatrial/runs/*/run.json")]
+    return max(records, key=lambda record: record["created"])  # type: ignore[no-any-return]
+
+
+def _path(uri: str) -> str:
+    return os.fspath(uri.removeprefix("file://"))
