@@ -13,7 +13,7 @@ TORCH := $(if $(wildcard $(addsuffix /torch-*-$(TAG)-*.whl,$(LINKS))),$(addprefi
 # Bytecode is compiled on install: without it the first import of each engine costs seconds.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt $(TORCH)
 
-.PHONY: help run drill drill-soak chart-docs test test-full test-cluster check format bench constraints images image-ray image-spark push sbom clean
+.PHONY: help run ui drill drill-soak chart-docs test test-full test-cluster check format bench bench-full constraints images image-ray image-spark push sbom clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the commands
@@ -21,6 +21,9 @@ help:  ## Show the commands
 
 run: $(VENV)/.ready-run  ## Raw flights to a live prediction (JOB=FILE for another job file, ARGS=--keep)
 	@$(BIN)/seatrial run $(JOB) $(ARGS)
+
+ui: $(VENV)/.ready-run  ## MLflow's pages on the store, and the address of Ray's dashboard (PORT=5000)
+	@$(BIN)/seatrial ui --port $(or $(PORT),5000)
 
 test: $(VENV)/.ready-test check  ## Every check: lint, types, imports, tests
 	@$(BIN)/python -m pytest $(ARGS)
@@ -41,10 +44,11 @@ check: $(VENV)/.ready-test  ## Lint, types and import rules only
 format: $(VENV)/.ready-test  ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: $(VENV)/.ready-test  ## Training and ETL beside what one would write by hand (needs an idle machine)
-	@$(BIN)/seatrial run $(JOB) >/dev/null
-	@$(BIN)/python -m benchmarks.training
-	@$(BIN)/python -m benchmarks.etl
+bench: $(VENV)/.ready-test  ## Seatrial beside what one would pick instead (CASES="etl serving"; needs an idle machine, 10 minutes)
+	@$(BIN)/python -m benchmarks $(CASES) $(ARGS)
+
+bench-full: $(VENV)/.ready-test  ## The same with more rows, both engines and more rounds: about an hour
+	@$(BIN)/python -m benchmarks $(CASES) --full $(ARGS)
 
 drill: $(VENV)/.ready-test  ## Break things on purpose and check what happens (NAME=kill_worker for one, ARGS="--times 10")
 	@$(BIN)/python -m drills $(NAME) $(ARGS)
@@ -67,6 +71,8 @@ DOCKER ?= docker
 REGISTRY ?=
 # Object stores that Spark itself reads and writes: aws, azure or both.
 HADOOP_CLOUD ?=
+# Not empty: with the entry points that SageMaker and Azure ML call.
+CLOUD ?=
 # More for `docker build`, such as --platform or --build-arg MAVEN_MIRROR=…
 BUILD_ARGS ?=
 SBOM ?= dist
@@ -74,10 +80,10 @@ SYFT ?= $(DOCKER) run --rm --volume /var/run/docker.sock:/var/run/docker.sock an
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 image = $(if $(REGISTRY),$(REGISTRY:%/=%)/)seatrial-$(1):$(VERSION)
 
-images: image-ray image-spark  ## Build both images (TORCH_BACKEND=cu128, HADOOP_CLOUD="aws azure", REGISTRY=host/path)
+images: image-ray image-spark  ## Build both images (TORCH_BACKEND=cu128, CLOUD=1, HADOOP_CLOUD="aws azure", REGISTRY=host/path)
 
 image-ray image-spark: image-%:
-	$(DOCKER) build --target $* --tag $(call image,$*) \
+	$(DOCKER) build --target $*$(if $(CLOUD),-cloud) --tag $(call image,$*) \
 	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) \
 	  --build-arg VERSIONS='$(shell $(PYTHON) docker/versions.py $*)' \
 	  --build-arg TORCH_BACKEND=$(TORCH_BACKEND) --build-arg HADOOP_CLOUD="$(HADOOP_CLOUD)" \

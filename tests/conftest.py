@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import mlflow_server as mlflow_servers
+from tests import practice as practices
 from tests import ray_cluster as clusters
 
 REPOSITORY = Path(__file__).parents[1]
@@ -17,6 +18,8 @@ REPOSITORY = Path(__file__).parents[1]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="also run what takes long: soak, large properties, peers")
+    parser.addoption("--serve-url", default="", help="for tests/serve/conformance: another server than this repository's")
+    parser.addoption("--serve-model", default="parcels", help="the model to ask there")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,9 +33,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the developer's own store or tracking server."""
+    """No test sees the developer's own store, tracking server or practice service."""
     for name in list(os.environ):
-        if name.startswith(("SEATRIAL_", "MLFLOW_TRACKING_")):
+        if name.startswith(("SEATRIAL_", "MLFLOW_TRACKING_", "ARM_CLOUD_METADATA_", "AWS_ENDPOINT_URL_SAGEMAKER")):
             monkeypatch.delenv(name)
 
 
@@ -59,3 +62,20 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow_s
     """One server for the whole suite: a test takes a model name that is its own."""
     with mlflow_servers.start(tmp_path_factory.mktemp("mlflow-server")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def practice_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[practices.PracticeService]:
+    """One for the whole suite: a test takes names of its own, and drills are none of its business."""
+    service = practices.start(tmp_path_factory.mktemp("practice-service"))
+    yield service
+    service.seatrial("practice", "down")
+
+
+@pytest.fixture
+def practice(practice_service: practices.PracticeService, monkeypatch: pytest.MonkeyPatch) -> practices.PracticeService:
+    """The service, with this process's clients led to it."""
+    for name, value in practice_service.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    return practice_service

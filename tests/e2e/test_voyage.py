@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from jobs.contracts import dataset as datasets
+from jobs.scoring import metrics
 from jobs.scoring.scorer import Scorer
-from jobs.steps import metrics
 from tests.e2e.conftest import ROOT, Place, free_port
 
 ROWS = {"train": 273_281, "validation": 26_901, "test": 27_164}  # flights of 2013 with a label, by the time split
