@@ -16,7 +16,7 @@ from jobs.contracts.errors import RequestError, from_os_error
 from jobs.contracts.job import Job
 from jobs.control.plan import Plan, Request, Source, Upload
 from jobs.control.spec import KubernetesTarget, Step
-from jobs.control.staging import place
+from jobs.control.staging import place, place_of_output
 
 CODE_LIMIT = 700_000  # bytes; a ConfigMap holds 1 MiB, keys and labels included
 
@@ -30,7 +30,7 @@ def plan_step(
     """
     store = settings.store.rstrip("/")
     folder = storage.join(store, "runs", job.run, job.step)
-    outputs = {name: _output(store, folder, job, name, kind) for name, kind in step.outputs.items()}
+    outputs = {name: place_of_output(store, folder, job, name, kind) for name, kind in step.outputs.items()}
     placed = {name: place(source, store) for name, source in inputs.items()}
     code_files, code_uri, code_uploads = _code(code, store)
     places = Places(
@@ -54,11 +54,6 @@ def plan_step(
         uploads=(*code_uploads, *uploads),
         losses=tuple(losses(step, settings)),
     )
-
-
-def _output(store: str, folder: str, job: Job, name: str, kind: str) -> str:
-    """Datasets are shared by content between runs; everything else belongs to its run."""
-    return storage.join(store, "datasets", job.pipeline, job.fingerprint) if kind == "dataset" else storage.join(folder, name)
 
 
 def _code(code: Source, store: str) -> tuple[dict[str, str] | None, str, tuple[Upload, ...]]:

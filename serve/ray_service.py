@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from jobs.contracts.errors import SpecError
+from jobs.contracts.errors import SpecError, complaint
 from jobs.control.mlflow_http import check_address
 from serve.ray_app import LOGGING, deployment
 
@@ -43,10 +43,10 @@ def build(args: dict[str, Any]) -> Any:
     try:
         given = Arguments.model_validate(args)
     except ValidationError as error:
-        first = error.errors()[0]
+        what, where = complaint(error)
         raise SpecError(
-            first["msg"],
-            where=".".join(["args", *map(str, first["loc"])]),
+            what,
+            where=f"args.{where}",
             hint="serveConfigV2 may give model, others, alias, tracking_uri, replicas; the first and fourth may be SEATRIAL_MODEL_NAME, MLFLOW_TRACKING_URI",
         ) from error
     check_address(given.tracking_uri)

@@ -9,6 +9,7 @@ from cloud.azureml.command_job import Work
 from cloud.azureml.handles import Handle
 from cloud.azureml.places import Place
 from cloud.deployed_bundle import bundle_of
+from cloud.losses import shared
 from cloud.names import job_name
 from jobs.contracts import storage
 from jobs.contracts.errors import RequestError
@@ -16,6 +17,7 @@ from jobs.contracts.job import Job
 from jobs.control.plan import Plan, Request, Source
 from jobs.control.spec import Kind, Step
 from jobs.control.staging import place as place_source
+from jobs.control.staging import place_of_output
 
 WRITE, COMMAND = "write", "command job"
 
@@ -27,7 +29,7 @@ def plan_step(place: Place, step: Step, job: Job, inputs: Mapping[str, Source], 
         raise RequestError("a run cannot be driven from within Azure ML", where=job.run, hint=hint)
     _refuse_other_stores(inputs, job)
     folder = storage.join(place.store, "runs", job.run, job.step)
-    outputs = {name: _output(place.store, folder, job, name, kind) for name, kind in step.outputs.items()}
+    outputs = {name: place_of_output(place.store, folder, job, name, kind) for name, kind in step.outputs.items()}
     placed = {name: place_source(source, place.store) for name, source in inputs.items()}
     code_uri, code_uploads = place_source(code, place.store, "code")
     where = {key: uri for key, (uri, _) in placed.items()}
@@ -62,11 +64,6 @@ def _refuse_other_stores(inputs: Mapping[str, Source], job: Job) -> None:
             raise RequestError(f"the input {name!r} lies in {scheme}://, which Azure ML cannot mount", where=f"{job.step}: {source.uri}", hint=hint)
 
 
-def _output(store: str, folder: str, job: Job, name: str, kind: str) -> str:
-    """Datasets are shared by content between runs; everything else belongs to its run."""
-    return storage.join(store, "datasets", job.pipeline, job.fingerprint) if kind == "dataset" else storage.join(folder, name)
-
-
 def losses(place: Place, step: Step) -> Iterator[str]:
     """What the job file asks and Azure ML cannot express."""
     resources = step.resources
@@ -82,10 +79,4 @@ def losses(place: Place, step: Step) -> Iterator[str]:
     compute = (place.settings.gpu_compute or place.settings.compute) if resources.gpu else place.settings.compute
     if step.spot and (compute or step.kind == Kind.DEPLOY):
         yield f"spot: {'an endpoint has none' if step.kind == Kind.DEPLOY else f'whether nodes are interruptible is set on the compute cluster {compute}'}"
-    if resources.gpu and not step.trains:
-        yield f"gpu: a step of kind {step.kind} gets none"
-    if resources.accelerator and not resources.gpu:
-        yield "accelerator: no GPU is asked for, so its type is not used"
-    if step.kind == Kind.DEPLOY and (step.time_limit or step.env):
-        ignored = " and ".join(name for name, value in (("time_limit", step.time_limit), ("env", step.env)) if value)
-        yield f"{ignored}: not used by an endpoint, which Azure gives its own limit to start"
+    yield from shared(step, "Azure")

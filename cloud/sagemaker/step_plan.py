@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from cloud.losses import shared
 from cloud.names import job_name
 from cloud.sagemaker import endpoint, processing, training
 from cloud.sagemaker.handles import ENDPOINT, PROCESSING, TRAINING, Handle
@@ -15,6 +16,7 @@ from jobs.contracts.job import Job
 from jobs.control.plan import Plan, Request, Source
 from jobs.control.spec import Kind, Step
 from jobs.control.staging import place as place_source
+from jobs.control.staging import place_of_output
 
 WRITE = "write"  # a small file that submit puts into the store
 
@@ -25,7 +27,7 @@ def plan_step(place: Place, step: Step, job: Job, inputs: Mapping[str, Source], 
         hint = "leave --detach out: the driver runs here, and what it submitted goes on when it ends; `seatrial run --resume` takes it up again"
         raise RequestError("a run cannot be driven from within SageMaker", where=job.run, hint=hint)
     folder = storage.join(place.store, "runs", job.run, job.step)
-    outputs = {name: _output(place.store, folder, job, name, kind) for name, kind in step.outputs.items()}
+    outputs = {name: place_of_output(place.store, folder, job, name, kind) for name, kind in step.outputs.items()}
     placed = {name: place_source(source, place.store) for name, source in inputs.items()}
     uploads = [upload for _, needed in placed.values() for upload in needed]
     code_uri, code_uploads = place_source(code, place.store, "code")
@@ -58,11 +60,6 @@ def _job_file(folder: str, job: Job, inputs: Mapping[str, str] | None = None) ->
     return Request(WRITE, {"uri": storage.join(folder, "job.json"), "json": job.model_dump(mode="json"), **told})
 
 
-def _output(store: str, folder: str, job: Job, name: str, kind: str) -> str:
-    """Datasets are shared by content between runs; everything else belongs to its run."""
-    return storage.join(store, "datasets", job.pipeline, job.fingerprint) if kind == "dataset" else storage.join(folder, name)
-
-
 def losses(step: Step) -> Iterator[str]:
     """What the job file asks and SageMaker cannot express."""
     resources = step.resources
@@ -77,10 +74,4 @@ def losses(step: Step) -> Iterator[str]:
         yield f"workers: a step of kind {step.kind} runs on one instance"
     if step.spot and not step.trains:
         yield f"spot: only training jobs can run on spot capacity; a step of kind {step.kind} does not"
-    if resources.gpu and not step.trains:
-        yield f"gpu: a step of kind {step.kind} gets none"
-    if resources.accelerator and not resources.gpu:
-        yield "accelerator: no GPU is asked for, so its type is not used"
-    if step.kind == Kind.DEPLOY and (step.time_limit or step.env):
-        ignored = " and ".join(name for name, value in (("time_limit", step.time_limit), ("env", step.env)) if value)
-        yield f"{ignored}: not used by an endpoint, which SageMaker gives its own limit to start"
+    yield from shared(step, "SageMaker")

@@ -16,6 +16,10 @@ Library errors are translated into these once, at the edge, with the cause kept 
 from __future__ import annotations
 
 import errno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 EXIT_DONE, EXIT_FAILED, EXIT_REQUEST, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -77,6 +81,12 @@ class StorageError(RunError):
 def missing_extra(module: str, extra: str) -> SetupError:
     """The error for an engine that is not installed: names the command that installs it."""
     return SetupError(f"{module} is not installed", hint=f'pip install "seatrial[{extra}]"')
+
+
+def complaint(error: ValidationError) -> tuple[str, str]:
+    """(what, where): the first thing that pydantic minds, in plain words, and its place with dots; the place of a whole object is empty."""
+    first = error.errors()[0]
+    return first["msg"].removeprefix("Value error, "), ".".join(map(str, first["loc"]))
 
 
 def from_os_error(error: OSError, where: str) -> SeatrialError:

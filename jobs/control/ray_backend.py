@@ -26,6 +26,7 @@ from jobs.control.home import Home
 from jobs.control.plan import Plan, Request, Source, Upload
 from jobs.control.ray_client import RayClient
 from jobs.control.spec import Kind, RayTarget, Step, Targets, memory_bytes
+from jobs.control.staging import place_of_output
 from jobs.control.variables import SAIL, engine_of, place_variables
 
 SCHEME = "ray+"
@@ -55,7 +56,7 @@ class RayBackend:
 
     def plan(self, step: Step, job: Job, inputs: Mapping[str, Source], code: Source, context: Mapping[str, str], attempt: int = 1) -> Plan:
         folder = storage.join(self._store, "runs", job.run, job.step)
-        outputs = {name: self._place(job, folder, name, kind) for name, kind in step.outputs.items()}
+        outputs = {name: place_of_output(self._store, folder, job, name, kind) for name, kind in step.outputs.items()}
         places, uploads = self._places(inputs)
         package = f"_ray_pkg_{code.fingerprint[:32]}.zip"
         variables = place_variables(places, outputs, folder=folder, code=".", engine=engine_of(step, SAIL))
@@ -80,10 +81,6 @@ class RayBackend:
             uploads=(Upload(code.uri, _PACKAGES + package, code.fingerprint, code.bytes, code.files), *uploads),
             losses=tuple(_losses(step)),
         )
-
-    def _place(self, job: Job, folder: str, name: str, kind: str) -> str:
-        """Datasets are shared by content between runs; everything else belongs to its run."""
-        return storage.join(self._store, "datasets", job.pipeline, job.fingerprint) if kind == "dataset" else storage.join(folder, name)
 
     def _places(self, inputs: Mapping[str, Source]) -> tuple[dict[str, str], list[Upload]]:
         places: dict[str, str] = {}

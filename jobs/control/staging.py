@@ -13,6 +13,7 @@ from pyarrow import fs as arrow_fs
 
 from jobs.contracts import fingerprint, storage
 from jobs.contracts.errors import from_os_error
+from jobs.contracts.job import Job
 from jobs.control.plan import Source, Upload
 
 COMPLETE = ".complete"  # written last beside what was brought to an object store, which has no rename
@@ -33,6 +34,11 @@ def source_of_code(folder: Path, digest: str) -> Source:
 
 def is_on_this_machine(uri: str) -> bool:
     return "://" not in uri or uri.startswith("file://")
+
+
+def place_of_output(store: str, folder: str, job: Job, name: str, kind: str) -> str:
+    """Datasets are shared by content between runs; everything else belongs to its run. ``folder``: the step's."""
+    return storage.join(store, "datasets", job.pipeline, job.fingerprint) if kind == "dataset" else storage.join(folder, name)
 
 
 def place(source: Source, store: str, kind: str = "inputs") -> tuple[str, tuple[Upload, ...]]:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from jobs.contracts.dataset import FOLD, PARTS, Manifest, Role
-from jobs.contracts.errors import InputError, SpecError
+from jobs.contracts.errors import InputError, SpecError, complaint
 from jobs.contracts.job import Job
 
 MODEL, OTHER = "model", "other"
@@ -58,10 +58,9 @@ class Settings(_Frozen):
         try:
             return cls.model_validate({**own, "fixed": {name: value for name, value in job.params.items() if name not in own}})
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(["params", *map(str, first["loc"])])
+            what, where = complaint(error)
             hint = f"a cross-validation takes {', '.join(sorted(set(cls.model_fields) - {'fixed'}))}"
-            raise SpecError(first["msg"].removeprefix("Value error, "), where=where, hint=hint) from error
+            raise SpecError(what, where=f"params.{where}", hint=hint) from error
 
     def number(self, manifest: Manifest) -> int:
         """Folds to make of the dataset's own: fewer by taking them modulo, which keeps days together.

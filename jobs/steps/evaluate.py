@@ -28,7 +28,7 @@ from jobs.contracts import dataset as datasets
 from jobs.contracts import fingerprint, storage
 from jobs.contracts.dataset import PARTS, Manifest, Role
 from jobs.contracts.entrypoint import run_step
-from jobs.contracts.errors import InputError, SpecError, missing_extra
+from jobs.contracts.errors import InputError, SpecError, complaint, missing_extra
 from jobs.contracts.job import Context, Product, StepResult, variable
 from jobs.scoring import tasks
 from jobs.scoring.metrics import Floats
@@ -60,9 +60,8 @@ class Params(BaseModel):
         try:
             return cls.model_validate(params)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(["params", *map(str, first["loc"])])
-            raise SpecError(first["msg"], where=where, hint=f"an evaluate step takes {', '.join(cls.model_fields)}") from error
+            what, where = complaint(error)
+            raise SpecError(what, where=f"params.{where}", hint=f"an evaluate step takes {', '.join(cls.model_fields)}") from error
 
 
 def work(context: Context) -> StepResult:

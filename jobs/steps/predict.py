@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from jobs.contracts import predictions, storage
 from jobs.contracts.entrypoint import run_step
-from jobs.contracts.errors import InputError, SpecError
+from jobs.contracts.errors import InputError, SpecError, complaint
 from jobs.contracts.job import Context, Product, StepResult
 from jobs.contracts.predictions import MANIFEST, Predictions
 from jobs.scoring.scorer import Scorer
@@ -58,9 +58,8 @@ class Params(BaseModel):
         try:
             return cls.model_validate(params)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(["params", *map(str, first["loc"])])
-            raise SpecError(first["msg"], where=where, hint=f"a predict step takes {', '.join(cls.model_fields)}") from error
+            what, where = complaint(error)
+            raise SpecError(what, where=f"params.{where}", hint=f"a predict step takes {', '.join(cls.model_fields)}") from error
 
 
 @dataclass

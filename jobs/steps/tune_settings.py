@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from jobs.contracts.errors import RequestError, SpecError
+from jobs.contracts.errors import RequestError, SpecError, complaint
 from jobs.contracts.job import Job
 
 _LESS_IS_BETTER = ("loss", "error", "rmse", "mae", "brier", "mape", "pinball")
@@ -83,9 +83,8 @@ class Settings(_Frozen):
         try:
             found = cls.model_validate({**own, "fixed": fixed})
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(["params", *map(str, first["loc"])])
-            raise SpecError(first["msg"].removeprefix("Value error, "), where=where, hint="search: {learning_rate: {loguniform: [0.001, 0.1]}}") from error
+            what, where = complaint(error)
+            raise SpecError(what, where=f"params.{where}", hint="search: {learning_rate: {loguniform: [0.001, 0.1]}}") from error
         if both := set(found.search) & set(fixed):
             raise SpecError(f"{min(both)!r} is both searched and given", where=f"params.{min(both)}", hint="leave one of them out")
         return found

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from jobs.contracts.errors import SetupError
+from jobs.contracts.errors import SetupError, complaint
 
 PREFIX = "SEATRIAL_SERVE_"
 
@@ -47,5 +47,5 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> GuardSettin
     try:
         return GuardSettings.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise SetupError(first["msg"], where=variables[str(first["loc"][0])], hint="docs/guides/serving.md lists the variables") from error
+        what, name = complaint(error)
+        raise SetupError(what, where=variables[name], hint="docs/guides/serving.md lists the variables") from error

@@ -25,7 +25,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from jobs.contracts.errors import SpecError
+from jobs.contracts.errors import SpecError, complaint
 from jobs.control.spec import seconds
 from jobs.scoring.metrics import LOWER_IS_BETTER
 from serve.watching.quality import Quality
@@ -87,9 +87,8 @@ def load(file: Path) -> Policy:
     except yaml.YAMLError as error:
         raise SpecError(f"not YAML: {str(error).splitlines()[0]}", where=str(file), hint="see docs/guides/drift.md") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise SpecError(f"{place}: {first['msg']}", where=str(file), hint="see docs/guides/drift.md") from error
+        what, place = complaint(error)
+        raise SpecError(f"{place or 'the file'}: {what}", where=str(file), hint="see docs/guides/drift.md") from error
     return policy.model_copy(update={"pipeline": (file.parent / policy.pipeline).resolve()})
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from jobs.contracts.errors import SetupError
+from jobs.contracts.errors import SetupError, complaint
 from jobs.control.registry_reader import SQLITE
 
 PREFIX, OFF = "SEATRIAL_PREDICTIONS", "off"
@@ -37,8 +37,8 @@ def from_environment(tracking_uri: str, environment: Mapping[str, str] = os.envi
     try:
         return LogSettings.model_validate({"folder": "" if folder == OFF else folder, **given})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise SetupError(first["msg"], where=f"{PREFIX}_{str(first['loc'][0]).upper()}", hint="serve/watching/settings.py lists the variables") from error
+        what, where = complaint(error)
+        raise SetupError(what, where=f"{PREFIX}_{where.upper()}", hint="docs/guides/drift.md lists the variables") from error
 
 
 def _beside(tracking_uri: str) -> str:

@@ -7,7 +7,6 @@ found there when nothing else was listening.
 from __future__ import annotations
 
 import shutil
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +20,7 @@ from cloud.practice.aws.jobs import Failed
 from cloud.practice.aws.service import Service
 from cloud.practice.aws.store import Document
 from cloud.practice.hosts import Run
+from cloud.practice.ports import free_port, listens
 
 _PING = 2.0  # seconds that /ping may take
 _CALL = 60.0  # seconds that /invocations may take
@@ -61,8 +61,8 @@ class Container:
         if uri := models.artefact(container):
             archives.unpack(self._service, uri, ml / "model")
         (ml / "model").mkdir(parents=True, exist_ok=True)
-        port = _free_port()
-        self._ports = [port] if _listens("127.0.0.1", _ANY) else [port, _ANY]
+        port = free_port()
+        self._ports = [port] if listens(_ANY) else [port, _ANY]
         environment = {
             "SAGEMAKER_BIND_TO_PORT": str(port),
             **containers.variables(self._service, self._region),
@@ -139,15 +139,3 @@ def _parts(answer: Any) -> Iterator[bytes]:
     with answer:
         while part := answer.read1(_PART):
             yield part
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _listens(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(0.2)
-        return probe.connect_ex((host, port)) == 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -22,6 +21,7 @@ from cloud.practice.azure.documents import Document
 from cloud.practice.azure.places import Places, location
 from cloud.practice.hosts import Host, HostGroup, Limits, Run
 from cloud.practice.images import Image
+from cloud.practice.ports import free_port, listens
 from cloud.practice.settings import Practice
 
 MODELS = "/var/azureml-app/azureml-models"
@@ -69,9 +69,9 @@ class Deployment:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         mounts, model = self._model()
-        port = _free_port()
+        port = free_port()
         fixed = int(self._route("scoringRoute").get("port") or 0)
-        self._ports = [port] if not fixed or _listens(fixed) else [port, fixed]
+        self._ports = [port] if not fixed or listens(fixed) else [port, fixed]
         script = mapping(self._properties, "codeConfiguration")
         variables = {
             **image.variables(),
@@ -189,15 +189,3 @@ def _program(image: Image) -> str:
             "BadArgument", f"Image {image.name} has no program `serve`: give --bin to `seatrial practice image add`, or a scoring script to the deployment."
         )
     return os.path.abspath(found)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(0.2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
