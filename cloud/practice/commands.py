@@ -49,12 +49,12 @@ def env(away: bool, output: str) -> None:
     from cloud.practice import daemon, environment
     from jobs.control.home import Home
 
+    if away:
+        click.echo(environment.unset())
+        return
     home = Home.find()
     chosen = environment.variables(daemon.require(home), daemon.folder(home))
-    if output == "json":
-        print_json(chosen)
-    else:
-        click.echo(environment.unset(chosen) if away else environment.shell(chosen))
+    print_json(chosen) if output == "json" else click.echo(environment.shell(chosen))
 
 
 @command.command()

@@ -34,6 +34,7 @@ def shell(chosen: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
-def unset(chosen: dict[str, str]) -> str:
-    """What leads back to the real clouds."""
-    return f"unset {' '.join(chosen)}"
+def unset() -> str:
+    """What leads back to the real clouds, whether the service is up or not."""
+    names = variables({"aws": "", "azure": ""}, Path())
+    return f"unset {' '.join(names)}"

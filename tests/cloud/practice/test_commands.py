@@ -82,6 +82,7 @@ def test_a_taken_port_is_said(tmp_path: Path, home: Home) -> None:
     assert f"port {home.ports[0]} is in use" in other.seatrial("up", "--page-port", str(home.ports[0]), code=2)
     assert "no practice service is up here" in other.seatrial("status", code=1)
     assert "seatrial practice up" in other.seatrial("env", code=2)
+    assert other.seatrial("env", "--unset").startswith("unset AWS_ENDPOINT_URL ")  # the way back is there when the service is not
 
 
 def client(record: dict[str, Any]) -> Any:
