@@ -69,7 +69,10 @@ def rows(archive: Path) -> Iterator[tuple[str, str, int]]:
 
 
 def text_of(source: str) -> str:
-    """Subject and body of a message on one line, without headers (they would tell which mailing list it came from) and markup."""
+    """Subject and body of a message on one line, without markup and the other headers, which would tell what mailing list it came from.
+
+    A part in a character set that nobody knows is left out.
+    """
     message = email.message_from_string(source.partition("\n")[2] if source.startswith("From ") else source, policy=email.policy.default)
     assert isinstance(message, EmailMessage)
     parts = [_tried(lambda: str(message["subject"] or ""))]
