@@ -109,7 +109,7 @@ def _pairs(findings: Findings) -> Table:
 
 
 def _folds(findings: Findings) -> Table:
-    head = ("fold", "rows", "epochs", "seconds", *(_title(name) for name in findings.metrics))
+    head = ("fold", "rows", "epochs", "seconds", *(TITLES.get(name, name) for name in findings.metrics))
     rows = [
         (str(each.fold), f"{each.test_rows:,}", str(each.epochs), f"{each.seconds:.1f}", *(f"{each.metrics[name]:.4f}" for name in findings.metrics))
         for each in findings.of(MODEL)

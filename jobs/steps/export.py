@@ -169,7 +169,7 @@ def _output(model: Model, label: Column) -> str:
         return f"probability of: {what}"
     if model.task == "multiclass":
         return f"probability of each class: {what}"
-    return f"{model.task} of: {what}" + (f" ({label.unit})" if label.unit else "")
+    return f"value of: {what}" + (f" ({label.unit})" if label.unit else "")
 
 
 def _score(scorer: Scorer, module: nn.Module, validation: Loader) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

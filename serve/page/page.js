@@ -131,27 +131,28 @@ $("row").addEventListener("submit", async event => {
 $("example").addEventListener("click", () => fill(page.form.example));
 $("usual").addEventListener("click", () => fill(Object.fromEntries(page.form.fields.map(field => [field.name, field.usual]))));
 
+const brief = value => String(Number(value.toPrecision(4)));
 const isShare = () => page.form.task === "binary" || page.form.task === "multiclass"; // scores are probabilities
 
 // Shares move by points of a hundred, values by their own unit.
 function points(change) {
-  const size = isShare() ? (100 * Math.abs(change)).toFixed(1) : show(Math.abs(change));
+  const size = isShare() ? (100 * Math.abs(change)).toFixed(1) : brief(Math.abs(change));
   return Number(size) === 0 ? size : (change > 0 ? "+" : "−") + size;
 }
 
 function verdict(found, percent) {
   if (page.form.task === "binary") return `${found.answer.label ? "Yes: at or above" : "No: below"} the threshold of ${percent(page.form.threshold)}. `;
-  return page.form.task === "multiclass" ? `Likeliest: ${found.answer.label}. ` : "";
+  return "";
 }
 
 function answer(found) {
-  const percent = share => `${(100 * share).toFixed(1)} %`, said = score => isShare() ? percent(score) : show(score);
+  const percent = share => `${(100 * share).toFixed(1)} %`, said = score => isShare() ? percent(score) : brief(score);
   const mark = 100 * page.form.threshold;
   const bar = isShare() ? [shape("svg", { viewBox: "0 0 100 14", preserveAspectRatio: "none", "aria-hidden": "true" },
     shape("rect", { class: "track", width: 100, height: 14 }), shape("rect", { class: "filled", width: 100 * found.score, height: 14 }),
     ...(page.form.task === "binary" ? [shape("line", { class: "mark", x1: mark, x2: mark, y1: 0, y2: 14, "vector-effect": "non-scaling-stroke" })] : []))] : [];
   $("answer").replaceChildren(
-    node("p", said(found.score), { class: "score" }, node("small", ` ${page.form.output}`)), ...bar,
+    node("p", (page.form.task === "multiclass" ? `${found.answer.label}: ` : "") + said(found.score), { class: "score" }, node("small", ` ${page.form.output}`)), ...bar,
     node("p", `${verdict(found, percent)}The usual row scores ${said(found.usual_score)}. Version ${found.model_version}.`));
   const effects = found.effects.sort((a, b) => Math.abs(b.change) - Math.abs(a.change)), most = Math.max(isShare() ? 0.01 : 1e-9, ...effects.map(each => Math.abs(each.change)));
   $("effects").replaceChildren(...effects.map(each => {

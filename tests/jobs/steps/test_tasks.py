@@ -77,7 +77,7 @@ def test_the_bundle_says_what_it_predicts(trained: Path) -> None:
         "notes": "binary",
     }
     assert found["classes"].classes == tuple(sorted(kinds_data.CLASSES))
-    assert found["number"].output == "regression of: days until it arrived (d)"
+    assert found["number"].output == "value of: days until it arrived (d)"
     assert [field.kind for field in found["notes"].inputs] == ["text", "number"]
     assert "classes" not in found["number"].model_dump()  # older bundles keep their fingerprint
     assert "note" not in (trained / "notes" / "bundle" / "reference.json").read_text()
