@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -73,6 +74,8 @@ class ServingReplica:
         add_gauges(application)
         ray_lane.hosted[:] = [application]
         ray_metrics.Mirror(application.metrics.registry).start()
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: a full collection would look at all of it, for tens of milliseconds
         return BehindRay(application)
 
     def describe(self) -> dict[str, Any]:

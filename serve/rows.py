@@ -35,11 +35,11 @@ class RowColumns(Mapping[str, list[Any]]):
     """Rows seen as columns; turned around only where somebody looks, which is after the answer."""
 
     def __init__(self, places: Mapping[str, int], rows: Sequence[Row]) -> None:
-        self._places, self._rows = places, rows
+        self._places, self.rows = places, rows
 
     def __getitem__(self, name: str) -> list[Any]:
         place = self._places[name]
-        return [row[place] for row in self._rows]
+        return [row[place] for row in self.rows]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)

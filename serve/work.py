@@ -16,9 +16,6 @@ from serve.answers import Refused
 if TYPE_CHECKING:
     from serve.model import LoadedModel
 
-if TYPE_CHECKING:
-    pass
-
 _ID = re.compile(r"[!-~]{1,128}")
 _NONE: NDArray[np.float32] = np.empty(0, np.float32)
 _NOTHING: Mapping[str, Any] = {}

@@ -31,6 +31,7 @@ from jobs.contracts.job import Context, Job
 from jobs.steps import training_loop, training_run
 from jobs.steps.device import place
 from jobs.steps.loader import Loader, Rows
+from jobs.steps.objectives import objective_of
 
 CODE, ENTRY = REPOSITORY / "examples" / "flights", "flights.model:build"
 BATCH = 4096  # rows of all workers together
@@ -100,7 +101,7 @@ def fed_by_mock(bench: Bench, work: Path, dataset: str) -> None:
 
     def epoch(batches: Iterator[Rows]) -> Sample:
         started = time.perf_counter()
-        training_loop.run_epoch(model.module, optimizer, batches, training_loop.Rates(1e-3, 10_000), placement)
+        training_loop.run_epoch(model.module, optimizer, batches, training_loop.Rates(1e-3, 10_000), placement, objective_of(model))
         return Sample(loader.steps(share) * share / (time.perf_counter() - started))
 
     comparison = Comparison("training", "the loop fed by the loader", "rows/s", "the loader", demands={"a mock that does nothing": 0.95})

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from serve.rollout.pace import resting
+from serve.rows import RowColumns
 
 if TYPE_CHECKING:
     from jobs.contracts.bundle import InputField
@@ -101,18 +104,26 @@ def _batch(answers: Sequence[Answered]) -> Batch:
         failed=np.fromiter((each.status >= 400 for each in answers), np.bool_, len(answers)),
         ids=[each.request_id for each, count in zip(scored, counts, strict=True) for _ in range(count)],
         positions=np.concatenate([np.arange(count, dtype=np.int32) for count in counts]) if counts else np.empty(0, np.int32),
-        columns={field.name: _column(field, scored) for field in model.bundle.inputs} if scored else {},
+        columns=_columns(model.bundle.inputs, [each.columns for each in scored]) if scored else {},
         probabilities=np.concatenate([each.probabilities for each in scored]).astype(np.float32) if scored else np.empty(0, np.float32),
     )
 
 
-def _column(field: InputField, scored: Sequence[Answered]) -> pa.Array:
+def _columns(fields: Sequence[InputField], answers: Sequence[Mapping[str, Any]]) -> dict[str, pa.Array]:
+    """The columns of all rows."""
+    rows = [each.rows for each in answers if isinstance(each, RowColumns)]
+    if len(rows) == len(answers):  # nearly always: compiled code turns rows around
+        turned = zip(*chain.from_iterable(rows), strict=True)
+        return {field.name: pa.array(values, ARROW_TYPES[field.kind]) for field, values in resting(zip(fields, turned, strict=True))}
+    return {field.name: _column(field, [each[field.name] for each in answers]) for field in resting(fields)}
+
+
+def _column(field: InputField, parts: Sequence[Any]) -> pa.Array:
     """One column of all rows, from Arrow arrays or plain lists."""
-    parts = [each.columns[field.name] for each in scored]
-    wanted = ARROW_TYPES[field.kind]
-    if all(isinstance(part, list | tuple) for part in parts):
-        return pa.array([value for part in parts for value in part], wanted)
-    if all(isinstance(part, pa.Array) for part in parts) and len({part.type for part in parts}) == 1:
+    wanted, kinds = ARROW_TYPES[field.kind], set(map(type, parts))
+    if kinds <= {list, tuple}:
+        return pa.array(list(chain.from_iterable(parts)), wanted)
+    if all(issubclass(kind, pa.Array) for kind in kinds) and len({part.type for part in parts}) == 1:
         return pa.concat_arrays(parts).cast(wanted)  # once, because a cast of one value costs as much as all the rest
     return pa.concat_arrays([_array(part, wanted) for part in parts])
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from jobs.contracts.reference import Histogram, Reference
 from jobs.scoring import histograms
+from serve.rollout.pace import resting
 from serve.watching.shift import kolmogorov, stability_index, stability_noise
 
 PSI_LIMIT = 0.2  # population stability index from which a shift matters: between the customary 0.1 (small) and 0.25 (large)
@@ -52,7 +53,7 @@ class Counts:
 
     def add(self, columns: Mapping[str, Any], probabilities: Any) -> None:
         """``columns``: Arrow arrays by name, of which the reference's are counted; ``probabilities``: an Arrow array."""
-        for histogram in self.reference.columns:
+        for histogram in resting(self.reference.columns):
             if histogram.name in columns:
                 self.columns[histogram.name] = self.columns.get(histogram.name, 0) + _with_nulls(histogram, columns[histogram.name])
         self.scores = (0 if self.scores is None else self.scores) + _with_nulls(self.reference.scores, probabilities)
@@ -70,7 +71,7 @@ def measure(counts: Counts, *, psi_limit: float = PSI_LIMIT, ks_limit: float = K
     seen = [(each, counts.columns[each.name]) for each in counts.reference.columns if each.name in counts.columns]
     if counts.scores is not None:
         seen.insert(0, (counts.reference.scores, counts.scores))
-    return [_compare(histogram, found, psi_limit, ks_limit, CHANCE / max(1, len(seen))) for histogram, found in seen]
+    return [_compare(histogram, found, psi_limit, ks_limit, CHANCE / max(1, len(seen))) for histogram, found in resting(seen)]
 
 
 def drifted(found: Sequence[ColumnDrift]) -> list[str]:

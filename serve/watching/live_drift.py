@@ -6,6 +6,7 @@ import time
 from collections import deque
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from serve.rollout.answered import Batch
@@ -13,17 +14,19 @@ from serve.watching.drift import ColumnDrift, Counts, finite, measure
 
 SLOT = 300.0  # seconds
 SLOTS = 12  # an hour
-COMPARE = 2.0  # seconds between two comparisons, which take a few milliseconds
+COMPARE = 2.0  # seconds between two comparisons; counting and comparing cost some milliseconds, however few the rows
 ROWS = 2_000  # counted of one batch at most, evenly spread
 
 
 class LiveDrift:
-    """A watcher of ``serve.rollout.traffic``. Counts and compares on its thread; ``found`` and :meth:`state` may be read from any."""
+    """A watcher of ``serve.rollout.traffic``. Counts and compares on its thread, many batches at once; ``found`` and :meth:`state` may be read
+    from any."""
 
     def __init__(self, clock: Any = time.monotonic) -> None:
         self._clock, self._compared = clock, -COMPARE
         self._slots: deque[tuple[float, dict[str, Counts]]] = deque(maxlen=SLOTS)
         self._champion = ""
+        self._uncounted: dict[str, list[Batch]] = {}  # by version
         self.found: list[ColumnDrift] = []  # of the champion's traffic in the last hour; empty before there is any
 
     def see(self, batch: Batch, role: str) -> None:
@@ -32,15 +35,23 @@ class LiveDrift:
             return
         if role == "champion":
             self._champion = batch.model.version
-        sample = batch.sample(ROWS)
-        counts = self._slot().setdefault(batch.model.version, Counts(batch.model.reference))
-        counts.add(sample.columns, pa.array(sample.probabilities))
+        self._uncounted.setdefault(batch.model.version, []).append(batch.sample(ROWS))
 
     def tick(self) -> None:
         now = self._clock()
-        if self._slots and now - self._compared >= COMPARE:
+        if (self._uncounted or self._slots) and now - self._compared >= COMPARE:
             self._compared = now
+            self._count()
             self.found = self._compare(now - SLOT * SLOTS)
+
+    def _count(self) -> None:
+        uncounted, self._uncounted = self._uncounted, {}
+        for version, batches in uncounted.items():
+            reference = batches[0].model.reference
+            assert reference is not None  # as :meth:`see` has seen
+            columns = {name: pa.chunked_array([batch.columns[name] for batch in batches]) for name in batches[0].columns}
+            scores = np.concatenate([batch.probabilities for batch in batches])
+            self._slot().setdefault(version, Counts(reference)).add(columns, pa.array(scores))
 
     def _compare(self, oldest: float) -> list[ColumnDrift]:
         parts = [counts[self._champion] for started, counts in self._slots if started > oldest and self._champion in counts]
