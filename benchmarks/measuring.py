@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -64,12 +63,6 @@ def program(argv: Sequence[str], *, environment: Mapping[str, str] | None = None
     if process.returncode:
         raise SystemExit(f"{' '.join(argv)} ended with {process.returncode}:\n{(errors + output)[-3000:]}")
     return Ended(seconds, memory, output)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class _Watch:

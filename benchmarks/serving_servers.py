@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any
 import psutil
 
 from benchmarks.load import request_of
+from drills.sandbox import free_port
 from jobs.control import ingress
 
 REPOSITORY = Path(__file__).parents[1]
@@ -70,7 +70,7 @@ def seatrial(bench: Bench, replicas: int = 1) -> Iterator[Server]:
         "SEATRIAL_PREDICTIONS": str(bench.work / "predictions"),
     }
     environment = os.environ | own | ingress.flags()
-    port, ready = _free_port(), bench.work / "ray.json"
+    port, ready = free_port(), bench.work / "ray.json"
     ready.unlink(missing_ok=True)
     with _process(bench, "seatrial", ["-m", "jobs.steps.ray_head", "--ready", str(ready), "--cpus", "4"], environment) as head:
         wait(ready.exists)
@@ -85,7 +85,7 @@ def seatrial(bench: Bench, replicas: int = 1) -> Iterator[Server]:
 
 @contextmanager
 def standalone(bench: Bench) -> Iterator[Server]:
-    port = _free_port()
+    port = free_port()
     environment = os.environ | {"SEATRIAL_REQUEST_LOG": str(bench.work / "requests.jsonl")}
     with _process(bench, "bare", ["-m", "serve.standalone", "--bundle", bench.bundle, "--port", str(port)], environment) as process:
         wait(lambda: _ok(f"http://127.0.0.1:{port}/ping"))
@@ -94,7 +94,7 @@ def standalone(bench: Bench) -> Iterator[Server]:
 
 @contextmanager
 def peer(bench: Bench, name: str) -> Iterator[Server]:
-    port = _free_port()
+    port = free_port()
     arguments = ["-m", "benchmarks.serving_peers", name, "--bundle", bench.bundle, "--port", str(port)]
     with _process(bench, name, arguments, dict(os.environ)) as process:
         wait(lambda: _ok(f"http://127.0.0.1:{port}/openapi.json"))
@@ -153,9 +153,3 @@ def wait(condition: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             raise SystemExit("a server did not start; its log is in the benchmark's folder")
         time.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -21,7 +21,8 @@ from typing import Any
 from benchmarks.bench import Bench
 from benchmarks.cases import etl, training
 from benchmarks.comparing import Comparison, Figure
-from benchmarks.measuring import REPOSITORY, Ended, Sample, free_port, python
+from benchmarks.measuring import REPOSITORY, Ended, Sample, python
+from drills.sandbox import free_port
 
 FILE = str(REPOSITORY / "examples" / "flights" / "pipeline.yaml")
 
