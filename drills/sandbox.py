@@ -103,7 +103,7 @@ def wait_until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
 def free_port() -> int:
     """One below those that systems give to outgoing connections (32768 and up on Linux), of which one could take it before the server does."""
     while True:
-        port = random.randrange(20_000, 30_000)
+        port = random.randrange(20_000, 30_000)  # noqa: S311 - no secret
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
