@@ -17,6 +17,7 @@ import importlib
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from benchmarks import machine, results
@@ -44,21 +45,29 @@ def main() -> int:
         return 1
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         bench = Bench(Path(folder), given.full, given.rounds)
-        for name in given.cases or CASES:
-            _run(name, bench)
+        failed = [name for name in given.cases or CASES if not _run(name, bench)]
     told = machine.describe()
     files = results.write(bench, told, given.output)
     print(f"\n{results.table(bench, told)}\n" + "\n".join(map(str, files)))
+    if failed:
+        print(f"not measured whole: {', '.join(failed)}", file=sys.stderr)
+        return 1
     if given.readme:
         results.into_readme(results.table(bench, told), Path("README.md"))
     return 0
 
 
-def _run(name: str, bench: Bench) -> None:
+def _run(name: str, bench: Bench) -> bool:
+    """Whether the case ended well; one that did not costs the others nothing."""
     started = time.monotonic()
     print(f"\n{name}", flush=True)
-    importlib.import_module(f"benchmarks.cases.{name}").run(bench)
+    try:
+        importlib.import_module(f"benchmarks.cases.{name}").run(bench)
+    except (Exception, SystemExit):
+        traceback.print_exc()
+        return False
     print(f"  took {time.monotonic() - started:.0f} s", flush=True)
+    return True
 
 
 def _is_idle() -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.comparing import Comparison, Figure, compare
+from benchmarks.comparing import Comparison, Figure, compare, together
 from benchmarks.measuring import Sample
 
 
@@ -24,6 +24,10 @@ class Bench:
     def compare(self, comparison: Comparison, contenders: Mapping[str, Callable[[], Sample]], rounds: int) -> Comparison:
         self.comparisons.append(compare(comparison, contenders, rounds, self.tell))
         return comparison
+
+    def together(self, comparisons: Sequence[Comparison], contenders: Mapping[str, Callable[[], Sequence[Sample | None]]], rounds: int) -> None:
+        together(comparisons, contenders, rounds, self.tell)
+        self.comparisons += comparisons
 
     def note(self, figure: Figure) -> None:
         self.figures.append(figure)

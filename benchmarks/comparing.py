@@ -7,8 +7,9 @@ round, so a slow minute hits both sides of it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,14 +93,28 @@ def interval(values: list[float]) -> Interval:
 
 def compare(comparison: Comparison, contenders: Mapping[str, Callable[[], Sample]], rounds: int, tell: Callable[[str], None]) -> Comparison:
     """Measure every contender once per round."""
+    together([comparison], {name: partial(_alone, measured) for name, measured in contenders.items()}, rounds, tell)
+    return comparison
+
+
+def together(
+    comparisons: Sequence[Comparison], contenders: Mapping[str, Callable[[], Sequence[Sample | None]]], rounds: int, tell: Callable[[str], None]
+) -> None:
+    """The same of contenders that are measured for several comparisons at a time: a server that starts slowly need start once per round.
+    None: not among the contenders of that comparison."""
     noise, names = Noise(), list(contenders)
     for number in range(rounds):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
             noise.probe()
-            sample = contenders[name]()
-            comparison.samples.setdefault(name, []).append(sample)
-            tell(f"  {comparison.title}: {name} {sample.value:,.4g} {comparison.unit} ({number + 1} of {rounds})")
+            for comparison, sample in zip(comparisons, contenders[name](), strict=True):
+                if sample is not None:
+                    comparison.samples.setdefault(name, []).append(sample)
+                    tell(f"  {comparison.title}: {name} {sample.value:,.4g} {comparison.unit} ({number + 1} of {rounds})")
     noise.probe()
-    comparison.quiet = noise.is_quiet
-    return comparison
+    for comparison in comparisons:
+        comparison.quiet = noise.is_quiet
+
+
+def _alone(measured: Callable[[], Sample]) -> list[Sample]:
+    return [measured()]

@@ -65,14 +65,12 @@ def main() -> None:
 
         return made(bundle)
 
-    @ray_serve.deployment
-    @ray_serve.ingress(build)
     class Peer:
         pass
 
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="error")
     ray_serve.start(http_options={"host": "127.0.0.1", "port": given.port})
-    ray_serve.run(Peer.bind(), name="peer", route_prefix="/")
+    ray_serve.run(ray_serve.deployment(ray_serve.ingress(build)(Peer)).bind(), name="peer", route_prefix="/")
     threading.Event().wait()
 
 

@@ -1,6 +1,7 @@
 """The registry, an MLflow server here, is out of reach when the run wants to write to it."""
 
 from contextlib import ExitStack
+from typing import Any
 
 from drills import voyage
 from drills.sandbox import Sandbox, free_port
@@ -15,7 +16,7 @@ def drill(sea: Sandbox, story: Story) -> None:
 
     port, folder = free_port(), sea.folder / "registry"
     folder.mkdir()
-    address = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+    address: Any = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
     with ExitStack() as server:
         server.enter_context(start(folder, port))
         client = sea.start(*voyage.arguments(sea), **address)

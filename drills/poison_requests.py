@@ -40,7 +40,8 @@ def _poisons(example: dict[str, object]) -> list[tuple[str, bytes]]:
     chance = random.Random(7)  # noqa: S311 - the same bytes every time
     cut = [(f"cut at {at}", good[:at]) for at in (0, 1, len(good) // 2, len(good) - 1)]
     noise = [(f"noise {n}", bytes(chance.randrange(256) for _ in range(200))) for n in range(20)]
-    flipped = [(f"types {n}", json.dumps(value).encode()) for n, value in enumerate([None, 7, "row", [[]], [None], {"unknown": 1}])]
+    wrong: list[object] = [None, 7, "row", [[]], [None], {"unknown": 1}]
+    flipped = [(f"types {n}", json.dumps(value).encode()) for n, value in enumerate(wrong)]
     return [
         *cut,
         *noise,

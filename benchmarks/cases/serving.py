@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
 
 from benchmarks.bench import Bench
 from benchmarks.cases import voyage
@@ -16,10 +14,11 @@ from benchmarks.comparing import Comparison, Figure
 from benchmarks.load import Outcome, measure
 from benchmarks.measuring import Sample
 from benchmarks.serving import CONNECTIONS, ROWS, binary_columns, opened, table_of
-from benchmarks.serving_servers import SERVERS
+from benchmarks.serving_servers import SERVERS, Server
 from benchmarks.serving_servers import Bench as Stand
 from jobs.scoring.scorer import Scorer
 
+MODEL = "the model in one process"
 PEERS = {"fastapi": "FastAPI, uvicorn", "ray": "Ray Serve's defaults"}
 DEMANDS = {PEERS["fastapi"]: 0.9, PEERS["ray"]: 5.0}
 _WARM = 2.0  # seconds
@@ -30,64 +29,64 @@ def run(bench: Bench) -> None:
     work = bench.work / "serving"
     work.mkdir()
     stand = opened("flights", work, 10.0 if bench.full else 4.0, made=False)
-    rounds = bench.repeats(2, 5)
-    at_full_speed(bench, stand, rounds)
-    at_one_rate(bench, stand, rounds)
-    columns(bench, stand, rounds)
+    servers = _Servers(stand, 0.5 * _speed_of_fastapi(stand))
+    full_speed = Comparison("serving", f"single rows, {CONNECTIONS} connections", "requests/s", "seatrial", demands=DEMANDS)
+    one_rate = Comparison("serving", f"p99 of single rows, {servers.rate:,.0f} due per second", "s", "seatrial", demands={PEERS["fastapi"]: 1 / 1.5})
+    columns = Comparison("serving", f"requests of {ROWS:,} rows as binary columns", "rows/s", "seatrial", demands={MODEL: 0.5})
+    contenders = {"seatrial": servers.seatrial, PEERS["fastapi"]: servers.fastapi, PEERS["ray"]: servers.ray, MODEL: servers.model}
+    bench.together([full_speed, one_rate, columns], contenders, bench.repeats(3, 5))
+    bench.note(Figure("serving", "processor time of the replica per single row", 1e3 * min(servers.used), "ms", "at most 0.5, aim 0.35"))
 
 
-def at_full_speed(bench: Bench, stand: Stand, rounds: int) -> None:
-    used: dict[str, list[float]] = {}
-
-    def ask(name: str) -> Sample:
-        with SERVERS[name](stand) as server:
-            measure(server.url, stand.row, connections=CONNECTIONS, seconds=_WARM)
-            before = server.cpu()
-            outcome = measure(server.url, stand.row, connections=CONNECTIONS, seconds=stand.seconds, warm_up=0)
-            used.setdefault(name, []).append((server.cpu() - before) / max(1, outcome.statuses[200]))
-            return Sample(_whole(outcome).rate)
-
-    comparison = Comparison("serving", f"single rows, {CONNECTIONS} connections", "requests/s", "seatrial", demands=DEMANDS)
-    bench.compare(comparison, _contenders(ask), rounds)
-    bench.note(Figure("serving", "processor time of the replica per single row", 1e3 * min(used["seatrial"]), "ms", "at most 0.5, aim 0.35"))
+def _speed_of_fastapi(stand: Stand) -> float:
+    """Answers per second. The rate at which latencies are compared is half of it, as a service would be run."""
+    with SERVERS["fastapi"](stand) as server:
+        return _whole(measure(server.url, stand.row, connections=CONNECTIONS, seconds=stand.seconds)).rate
 
 
-def at_one_rate(bench: Bench, stand: Stand, rounds: int) -> None:
-    """Open loop: latency counts from when a request was due. The rate is half of what FastAPI can do, as a service would be run."""
-    rate = 0.5 * next(each for each in bench.comparisons if each.unit == "requests/s").median(PEERS["fastapi"])
+class _Servers:
+    """Each starts once per round and is asked for all that it is compared in: full speed, one rate, columns."""
 
-    def ask(name: str) -> Sample:
-        with SERVERS[name](stand) as server:
-            measure(server.url, stand.row, connections=CONNECTIONS, seconds=_WARM)
-            outcome = measure(server.url, stand.row, connections=4 * CONNECTIONS, seconds=stand.seconds, rate=rate)
-            return Sample(_whole(outcome).quantile(0.99) / 1e3)
+    def __init__(self, stand: Stand, rate: float) -> None:
+        self._stand, self.rate = stand, rate
+        self._scorer = Scorer(stand.bundle)
+        self._table = table_of(stand, self._scorer)
+        self.used: list[float] = []  # seconds of processor time per row
 
-    comparison = Comparison("serving", f"p99 of single rows, {rate:,.0f} due per second", "s", "seatrial", demands={PEERS["fastapi"]: 1 / 1.5})
-    bench.compare(comparison, _contenders(ask, "fastapi"), rounds)
+    def seatrial(self) -> list[Sample | None]:
+        with SERVERS["seatrial"](self._stand) as server:
+            return [self._speed(server, self.used), self._latency(server), self._columns(server)]
 
+    def fastapi(self) -> list[Sample | None]:
+        with SERVERS["fastapi"](self._stand) as server:
+            return [self._speed(server, []), self._latency(server), None]
 
-def columns(bench: Bench, stand: Stand, rounds: int) -> None:
-    """Rows per second of binary columnar requests, and of the model itself."""
-    scorer = Scorer(stand.bundle)
-    table = table_of(stand, scorer)
+    def ray(self) -> list[Sample | None]:
+        with SERVERS["ray"](self._stand) as server:
+            return [self._speed(server, []), None, None]
 
-    def served() -> Sample:
-        with SERVERS["seatrial"](stand) as server:
-            return Sample(_whole(measure(server.url, binary_columns(stand, table), connections=8, seconds=stand.seconds)).rate * ROWS)
-
-    def bare() -> Sample:
+    def model(self) -> list[Sample | None]:
         started, calls = time.perf_counter(), 0
-        while time.perf_counter() - started < stand.seconds:
-            scorer.score(table)
+        while time.perf_counter() - started < self._stand.seconds:
+            self._scorer.score(self._table)
             calls += 1
-        return Sample(calls * ROWS / (time.perf_counter() - started))
+        return [None, None, Sample(calls * ROWS / (time.perf_counter() - started))]
 
-    comparison = Comparison("serving", f"requests of {ROWS:,} rows as binary columns", "rows/s", "seatrial", demands={"the model in one process": 0.5})
-    bench.compare(comparison, {"seatrial": served, "the model in one process": bare}, rounds)
+    def _speed(self, server: Server, used: list[float]) -> Sample:
+        measure(server.url, self._stand.row, connections=CONNECTIONS, seconds=_WARM)
+        before = server.cpu()
+        outcome = measure(server.url, self._stand.row, connections=CONNECTIONS, seconds=self._stand.seconds, warm_up=0)
+        used.append((server.cpu() - before) / max(1, outcome.statuses[200]))
+        return Sample(_whole(outcome).rate)
 
+    def _latency(self, server: Server) -> Sample:
+        """Open loop: counts from when a request was due."""
+        outcome = measure(server.url, self._stand.row, connections=4 * CONNECTIONS, seconds=self._stand.seconds, rate=self.rate)
+        return Sample(_whole(outcome).quantile(0.99) / 1e3)
 
-def _contenders(ask: Callable[[str], Sample], *peers: str) -> Mapping[str, Callable[[], Sample]]:
-    return {"seatrial": partial(ask, "seatrial")} | {PEERS[name]: partial(ask, name) for name in peers or PEERS}
+    def _columns(self, server: Server) -> Sample:
+        request = binary_columns(self._stand, self._table)
+        return Sample(_whole(measure(server.url, request, connections=8, seconds=self._stand.seconds)).rate * ROWS)
 
 
 def _whole(outcome: Outcome) -> Outcome:

@@ -28,15 +28,18 @@ from benchmarks.comparing import Comparison, Figure
 from benchmarks.measuring import REPOSITORY, Ended, Sample, python
 from jobs.contracts import dataset as datasets
 from jobs.contracts.job import Context, Job
-from jobs.steps import training_loop, training_run
+from jobs.contracts.workload import Model
+from jobs.steps import checkpoints, training_loop, training_run
 from jobs.steps.device import place
 from jobs.steps.loader import Loader, Rows
 from jobs.steps.objectives import objective_of
+from jobs.steps.settings import Settings
 
 CODE, ENTRY = REPOSITORY / "examples" / "flights", "flights.model:build"
 BATCH = 4096  # rows of all workers together
-EPOCHS = 4
+EPOCHS = 3
 DEMANDS = {"torchrun": 0.97, "bare loop": 0.7, "Ray Data": 4.0}
+ONE = "seatrial, one worker"
 PEERS = {"torchrun": "torchrun", "bare loop": "bare", "Ray Data": "ray-data"}
 _TOKEN = secrets.token_hex(32)
 
@@ -45,20 +48,49 @@ def run(bench: Bench) -> None:
     dataset = etl.dataset(bench.work)
     work = bench.work / "training"
     work.mkdir()
-    rows = prepare(work, dataset)
+    prepare(work, dataset)
     loader_alone(bench, work, dataset)
     fed_by_mock(bench, work, dataset)
     rounds = bench.repeats(2, 5)
     with _head(work) as address:
-        comparison = Comparison("training", f"training on {len(rows):,} rows, two workers", "rows/s", "seatrial", demands=DEMANDS)
-        contenders = {"seatrial": partial(_step_rate, work, dataset, 2, address)} | {name: partial(_peer, work, PEERS[name]) for name in DEMANDS}
-        bench.compare(comparison, contenders, rounds)
-        scaling = Comparison("training", "two workers instead of one", "rows/s", "two workers")
-        bench.compare(scaling, {"two workers": partial(_step_rate, work, dataset, 2, address), "one worker": partial(_step_rate, work, dataset, 1, address)}, 2)
-        around_the_epochs(bench, work, dataset, address)
-    saving = Comparison("training", "a checkpoint after every epoch, in one process", "s", "every epoch")
-    never = partial(_step_seconds, work, dataset, {"every": "never"})
-    bench.compare(saving, {"every epoch": partial(_step_seconds, work, dataset, {"every": "epoch"}), "never": never}, rounds)
+        beside_peers(bench, work, dataset, address, rounds)
+    checkpointing(bench, work, dataset)
+
+
+def beside_peers(bench: Bench, work: Path, dataset: str, address: str, rounds: int) -> None:
+    """Rows per second of the epochs; what two workers are worth; and what a step takes besides its epochs."""
+    rows = json.loads((work / "settings.json").read_text())["rows"]
+    comparison = Comparison("training", f"training on {rows:,} rows, two workers", "rows/s", "seatrial", demands=DEMANDS)
+    besides: dict[int, list[float]] = {}
+
+    def step(workers: int) -> Sample:
+        ended, rates = _step(_context(work, dataset, workers, address))
+        besides.setdefault(workers, []).append(ended.seconds - sum(rows / rate for rate in rates))
+        return Sample(statistics.median(rates[1:]), ended.memory)
+
+    contenders = {"seatrial": partial(step, 2), ONE: partial(step, 1)} | {name: partial(_peer, work, PEERS[name]) for name in DEMANDS}
+    bench.compare(comparison, contenders, rounds)
+    for workers, seconds in sorted(besides.items()):
+        title = f"a step besides its epochs, {workers} worker{'s' * (workers > 1)}"
+        bench.note(Figure("training", title, statistics.median(seconds), "s", "start, reading, export"))
+
+
+def checkpointing(bench: Bench, work: Path, dataset: str) -> None:
+    """What saving costs: one checkpoint beside an epoch; with --full, whole steps that save each epoch beside ones that never do."""
+    settings, (model, optimizer, loader) = Settings.of(_context(work, dataset, 0)), _trainer(work, dataset)
+    rows, placement = next(loader.in_order(BATCH)), place(0, cuda=False, bfloat16=False)
+    training_loop.run_epoch(model.module, optimizer, [rows], training_loop.Rates(1e-3, 10), placement, objective_of(model))  # so that there are moments
+    seconds = []
+    for epoch in range(1, 22):
+        started = time.perf_counter()
+        checkpoints.save(settings.checkpoints, checkpoints.Progress(settings.job, epoch=epoch), model.module, optimizer, keep=settings.keep)
+        seconds.append(time.perf_counter() - started)
+    bench.note(Figure("training", "one checkpoint, written and synced", 1e3 * statistics.median(seconds), "ms"))
+    if bench.full:
+        saving = Comparison("training", "a step that saves after every epoch, in one process", "s", "every epoch")
+        often, never = ({"every": every} for every in ("epoch", "never"))
+        contenders = {"every epoch": partial(_step_seconds, work, dataset, often), "never": partial(_step_seconds, work, dataset, never)}
+        bench.compare(saving, contenders, bench.repeats(2, 5))
 
 
 # ---- The loader ----------------------------------------------------------------------------------------------------
@@ -93,9 +125,7 @@ def fed_by_mock(bench: Bench, work: Path, dataset: str) -> None:
     """The loop with the loader against the loop with a loader that does nothing: the upper bound. One worker's half of the batch."""
     torch.set_num_threads(1)
     share = BATCH // 2
-    loader, _ = _open_loader(work, dataset, world=2)
-    model = training_run.build(_context(work, dataset, 0), datasets.load_manifest(dataset))
-    optimizer = torch.optim.AdamW(model.module.parameters(), lr=1e-3, fused=True)
+    model, optimizer, loader = _trainer(work, dataset, world=2)
     placement, mock, epochs = place(0, cuda=False, bfloat16=False), Mock(loader, share), iter(range(1_000))
     loader.all_rows()
 
@@ -107,6 +137,11 @@ def fed_by_mock(bench: Bench, work: Path, dataset: str) -> None:
     comparison = Comparison("training", "the loop fed by the loader", "rows/s", "the loader", demands={"a mock that does nothing": 0.95})
     real = partial(lambda: epoch(loader.shuffled(share, seed=7, epoch=next(epochs))))
     bench.compare(comparison, {"the loader": real, "a mock that does nothing": lambda: epoch(mock.batches())}, bench.repeats(5, 9))
+
+
+def _trainer(work: Path, dataset: str, **options: Any) -> tuple[Model, torch.optim.Optimizer, Loader]:
+    model = training_run.build(_context(work, dataset, 0), datasets.load_manifest(dataset))
+    return model, torch.optim.AdamW(model.module.parameters(), lr=1e-3, fused=True), _open_loader(work, dataset, **options)[0]
 
 
 def _open_loader(work: Path, dataset: str, **options: Any) -> tuple[Loader, Any]:
@@ -164,23 +199,9 @@ def _step(context: Context) -> tuple[Ended, list[float]]:
     return ended, [line["rows_per_second"] for line in lines if "epoch" in line]
 
 
-def _step_rate(work: Path, dataset: str, workers: int, address: str) -> Sample:
-    ended, rates = _step(_context(work, dataset, workers, address))
-    return Sample(statistics.median(rates[1:]), ended.memory)
-
-
 def _step_seconds(work: Path, dataset: str, checkpoint: dict[str, str]) -> Sample:
     ended, _ = _step(_context(work, dataset, 0, checkpoint=checkpoint))
     return Sample(ended.seconds, ended.memory)
-
-
-def around_the_epochs(bench: Bench, work: Path, dataset: str, address: str) -> None:
-    """What a step takes besides its epochs: imports, workers, reading the data, export."""
-    rows = json.loads((work / "settings.json").read_text())["rows"]
-    for workers in (0, 2):
-        ended, rates = _step(_context(work, dataset, workers, address if workers else ""))
-        rest = ended.seconds - sum(rows / rate for rate in rates)
-        bench.note(Figure("training", f"a step besides its epochs, {workers or 'no'} workers", rest, "s", "start, reading, export"))
 
 
 def _peer(work: Path, peer: str) -> Sample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from contextlib import suppress
 from typing import Any
@@ -27,25 +28,41 @@ def running(identity: dict[str, Any]) -> int:
 
 
 def stop_session(pid: int, child: subprocess.Popen[bytes] | None = None, grace: float = GRACE) -> None:
-    """End a process and all it started: SIGTERM to itself alone, then SIGKILL to whatever is left of its tree.
+    """End a process and all it started: SIGTERM to itself alone, then SIGKILL to whatever is left of its tree and its session.
 
-    Not to its whole group at once: a Ray whose parts all stop together waits long for each other.
+    Not to its whole group at once: a Ray whose parts all stop together waits long for each other. A leader that was killed leaves
+    processes that are nobody's children any more; the session still knows them.
 
     ``child``: the leader, where this process started it, so that its exit code is not lost to somebody else's wait.
     """
-    try:
-        leader = psutil.Process(pid)
-        family = [leader, *leader.children(recursive=True)]
-    except psutil.Error:
-        return
-    with suppress(psutil.Error):
-        leader.terminate()
-    _wait(leader, child, grace)
+    family = _family(pid)
+    leader = next((process for process in family if process.pid == pid), None)
+    if leader:
+        with suppress(psutil.Error):
+            leader.terminate()
+        _wait(leader, child, grace)
     for process in family:
         with suppress(psutil.Error):
             process.kill()
-    _wait(leader, child, grace)
-    psutil.wait_procs(family[1:], timeout=grace)
+    if leader:
+        _wait(leader, child, grace)
+    psutil.wait_procs([process for process in family if process is not leader], timeout=grace)
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """The process, all below it, and all of the session that it leads or led."""
+    found = {each.pid: each for each in psutil.process_iter() if _session(each.pid) == pid}
+    with suppress(psutil.Error):
+        leader = psutil.Process(pid)
+        found |= {each.pid: each for each in (leader, *leader.children(recursive=True))}
+    return list(found.values())
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:  # it has just ended, or is not ours to ask
+        return 0
 
 
 def _wait(leader: psutil.Process, child: subprocess.Popen[bytes] | None, limit: float) -> None:

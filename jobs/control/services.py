@@ -84,8 +84,9 @@ class Services:
         if self._ray is None or self._ray.poll() is None or not (self._folder / "ray.json").exists() or self._starts > _RESTARTS:
             return
         log.warning("Ray has ended (%s may say why); another one is started", self._folder / "ray.log")
-        if self._serve is not None:
-            processes.stop_session(self._serve.pid, self._serve)
+        for process in (self._serve, self._ray):  # of Ray there may be left what nobody is the parent of, such as the proxy on the port
+            if process is not None:
+                processes.stop_session(process.pid, process)
         self._serve = None
         _await_free(self._port)
         self._start_ray()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from benchmarks.comparing import Comparison, compare, interval
+from benchmarks.comparing import Comparison, compare, interval, together
 from benchmarks.measuring import Sample, python
 from benchmarks.noise import Noise
 
@@ -72,3 +72,21 @@ def test_a_program_is_measured_with_its_children() -> None:
 def test_a_program_that_fails_says_why() -> None:
     with pytest.raises(SystemExit, match="no such thing"):
         python("-c", "raise SystemExit('no such thing')")
+
+
+def test_contenders_of_several_comparisons_are_measured_once_per_round() -> None:
+    first, second = Comparison("case", "first", "s", "ours"), Comparison("case", "second", "rows/s", "ours")
+    starts: list[str] = []
+
+    def ours() -> list[Sample | None]:
+        starts.append("ours")
+        return [Sample(1), Sample(30)]
+
+    def theirs() -> list[Sample | None]:
+        starts.append("theirs")
+        return [Sample(2), None]
+
+    together([first, second], {"ours": ours, "theirs": theirs}, 2, lambda text: None)
+    assert starts == ["ours", "theirs", "theirs", "ours"]
+    assert (first.peers, second.peers) == (["theirs"], [])
+    assert first.speed("theirs").middle == 2

@@ -1,4 +1,4 @@
-"""The example's other job files on every target, word for word; a change must be looked at and accepted."""
+"""The examples' other job files on every target, word for word; a change must be looked at and accepted."""
 
 from __future__ import annotations
 
@@ -17,8 +17,16 @@ from tests.cloud import planned
 GOLDEN = Path(__file__).parent / "golden"
 ACCEPT = "SEATRIAL_ACCEPT_GOLDEN"
 _ACCEPTED = bool(os.environ.get(ACCEPT))  # read before each test's environment is cleaned
-FLIGHTS = Path(__file__).parents[2] / "examples" / "flights"
-FILES = ["batch", "tuning", "folds"]
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FILES = {
+    "batch": "flights/batch.yaml",
+    "tuning": "flights/tuning.yaml",
+    "folds": "flights/folds.yaml",
+    "delay": "flights/delay.yaml",
+    "daily": "flights/daily.yaml",
+    "digits": "digits/pipeline.yaml",
+    "spam": "text/pipeline.yaml",
+}
 
 
 class _Readable(yaml.SafeDumper):
@@ -34,7 +42,7 @@ _Readable.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag
 @pytest.mark.parametrize("target", BACKENDS)
 @pytest.mark.parametrize("file", FILES)
 def test_it_is_planned_as_accepted(file: str, target: str, tmp_path: Path) -> None:
-    pipeline = spec_file.load(FLIGHTS / f"{file}.yaml")
+    pipeline = spec_file.load(EXAMPLES / FILES[file])
     backend = open_backend(target, Home(Path("/home/.seatrial")), pipeline.targets)
     (tmp_path / "model.py").write_text("def build(manifest, params): ...\n")  # only Kubernetes' plans hold the code itself
     code = replace(planned.CODE, uri=str(tmp_path))
