@@ -17,6 +17,7 @@ from jobs.contracts.errors import RequestError, RunError, SetupError
 TOKEN, TOKEN_PATH = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 _DEFAULT_TOKEN = Path("~/.ray/auth_token")
 _NO_AGENT = "No available agent"
+_AGENT_HINT = "dashboard_agent.log in Ray's folder says why it is missing; with another Ray on the machine it needs a --dashboard-agent-listen-port of its own"
 _STARTING = 60  # seconds for which a head is asked again
 _TIMEOUT = 60  # seconds; a busy head answers slowly
 
@@ -100,7 +101,8 @@ class RayClient:
             return SetupError(given, where=self.address, hint=f"export {TOKEN}=… or {TOKEN_PATH}=FILE with the token that the cluster was started with")
         text = error.read().decode(errors="replace").strip()
         last = next((line for line in reversed(text.splitlines()) if line.strip()), f"HTTP {error.code}")
-        return RunError(f"Ray refused the request: {last[:500]}", where=self.address, hint="the dashboard's log has more")
+        hint = _AGENT_HINT if _NO_AGENT in last else "the dashboard's log has more"
+        return RunError(f"Ray refused the request: {last[:500]}", where=self.address, hint=hint)
 
 
 class _NotFound(RequestError):
