@@ -22,7 +22,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from serve.answers import Answer, Gone, Receive, Refused, Scope, Send, json_answer, read_body, send_answer, unavailable
 from serve.guard.door import OPEN, Door
@@ -34,21 +34,12 @@ from serve.notes import Notes
 from serve.routes import Asked, Format, Routes, Target, no_champion, not_served
 from serve.scoring import Scoring
 from serve.seam import Traffic
-from serve.slot import POLL_SECONDS, ModelSlot
 from serve.work import Work, check_method, request_id
-
-if TYPE_CHECKING:
-    from serve.slot import Resolver
 
 log = logging.getLogger(__name__)
 
 ECHOED = "seatrial.request_id_echoed"  # in the scope: whoever hosts us puts the request's id into the answer by himself
 _SWITCH = 2e-4  # seconds after which a thread that looks at answers lets the event loop on; Python's 5 ms at every system call were the p99
-
-
-def create_app(name: str, resolver: Resolver, *, poll_seconds: float = POLL_SECONDS) -> Application:
-    """The application that serves one registered model; ``resolver`` says which version its alias points to now."""
-    return Application(ModelSlot(name, resolver, poll_seconds=poll_seconds))
 
 
 class Application:

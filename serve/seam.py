@@ -1,7 +1,7 @@
 """Between answering and watching: who chooses the version of a request, and who hears what was answered.
 
-``serve.asgi`` answers; a :class:`Traffic` chooses and listens. ``serve.slot`` has the simplest one (one alias, nobody listens),
-``serve.rollout`` the one that splits, shadows and takes versions back.
+``serve.asgi`` answers; a :class:`Traffic` chooses and listens. ``serve.standalone`` has the simplest one (a model that never
+changes, nobody listens), ``serve.rollout`` the one that follows the registry, splits, shadows and takes versions back.
 """
 
 from __future__ import annotations

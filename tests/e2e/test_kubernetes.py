@@ -11,14 +11,14 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
 import uvicorn
 
-from jobs.control.registry_reader import resolve_alias
-from serve.asgi import create_app
+from jobs.control.rollout.standing import StandingReader
+from serve.asgi import Application
+from serve.rollout.traffic import RolloutTraffic
 from tests.cluster.kube_server import KubeServer, serving, write_kubeconfig
 from tests.cluster.node import Node
 from tests.e2e.conftest import Place, wait_until
@@ -55,7 +55,7 @@ def registry(place: Place) -> str:
 @pytest.fixture
 def service(registry: str) -> Iterator[str]:
     """What the chart's RayService answers with: the serving application, following the champion."""
-    app = create_app("tiny", partial(resolve_alias, registry, "tiny", "champion"), poll_seconds=0.05)
+    app = Application(RolloutTraffic("tiny", StandingReader(registry, "tiny"), poll_seconds=0.05))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run, name="service")
     thread.start()

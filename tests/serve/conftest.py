@@ -13,7 +13,9 @@ import pytest
 
 from jobs.contracts.bundle import Bundle
 from jobs.control.registry_reader import ModelVersion
-from serve.asgi import Application, create_app
+from jobs.control.rollout.standing import Standing
+from serve.asgi import Application
+from serve.rollout.traffic import RolloutTraffic
 from tests import factories
 
 ROW = {"color": "red", "size": 12.5, "weight": None}
@@ -57,6 +59,15 @@ class Alias:
         return self.target
 
 
+def following(name: str, alias: Alias, poll_seconds: float = 0.25) -> RolloutTraffic:
+    """Traffic that follows an alias which tests move by hand."""
+    return RolloutTraffic(name, lambda: Standing(champion=alias()), poll_seconds=poll_seconds)
+
+
+def application(alias: Alias, poll_seconds: float = 0.25) -> Application:
+    return Application(following("parcels", alias, poll_seconds))
+
+
 @dataclass(frozen=True)
 class Reply:
     status: int
@@ -89,14 +100,14 @@ def call(app: Application, method: str, path: str, body: Any = b"", headers: Map
 @pytest.fixture
 def app(published: Published) -> Application:
     """Serves version 1."""
-    application = create_app("parcels", Alias(published.version(1)))
-    application.slot.refresh()
-    return application
+    app = application(Alias(published.version(1)))
+    app.slot.refresh()
+    return app
 
 
 @pytest.fixture
 def empty_app() -> Application:
     """No version has the alias yet."""
-    application = create_app("parcels", Alias())
-    application.slot.refresh()
-    return application
+    app = application(Alias())
+    app.slot.refresh()
+    return app

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from serve import batching
-from serve.asgi import Application, create_app
+from serve.asgi import Application
 from serve.batching import MOST_ROWS, Batcher, pays
 from serve.model import LoadedModel
-from tests.serve.conftest import ROW, Alias, Published, call
+from tests.serve.conftest import ROW, Alias, Published, application, call
 from tests.serve.test_serve_metrics import scrape, value
 
 SIZES = [float(number) for number in range(40)]
@@ -93,7 +93,7 @@ def test_it_is_used_where_it_pays(model: LoadedModel, monkeypatch: pytest.Monkey
 
 def test_the_application_answers_the_same_in_batches(app: Application, published: Published, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(batching.VARIABLE, "on")
-    batched = create_app("parcels", Alias(published.version(1)))
+    batched = application(Alias(published.version(1)))
     batched.slot.refresh()
     for body in (ROW, [ROW] * 5, [], {"color": 3}):
         assert call(batched, "POST", "/predict", body).body == call(app, "POST", "/predict", body).body

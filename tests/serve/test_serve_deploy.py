@@ -16,10 +16,9 @@ import uvicorn
 
 from jobs.contracts.entrypoint import run_step
 from jobs.contracts.job import ERROR, METRICS, OUTPUTS, Job
-from serve.asgi import create_app
 from serve.deploy import deploy
 from tests.http_server import Answer, FakeServer
-from tests.serve.conftest import Alias, Published
+from tests.serve.conftest import Alias, Published, application
 
 
 class Service:
@@ -27,7 +26,7 @@ class Service:
 
     def __init__(self) -> None:
         self.alias = Alias()
-        self._server = uvicorn.Server(uvicorn.Config(create_app("parcels", self.alias, poll_seconds=0.02), port=0, log_level="error"))
+        self._server = uvicorn.Server(uvicorn.Config(application(self.alias, poll_seconds=0.02), port=0, log_level="error"))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         while not self._server.started:

@@ -14,8 +14,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 
 from jobs.control.registry_reader import ModelVersion
 from serve.asgi import Application
-from serve.slot import ModelSlot
-from tests.serve.conftest import Alias, Published
+from tests.serve.conftest import Alias, Published, following
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 SECONDS = 5.0  # nothing that a client sends may hang
@@ -25,7 +24,7 @@ SECONDS = 5.0  # nothing that a client sends may hang
 def schema(published: Published) -> Any:
     """Of two models side by side, one of which has a name that is no identifier."""
     second = published.version(2)
-    slots = [ModelSlot("parcels", Alias(published.version(1))), ModelSlot("odd name", Alias(ModelVersion("odd name", "2", second.uri, second.fingerprint)))]
+    slots = [following("parcels", Alias(published.version(1))), following("odd name", Alias(ModelVersion("odd name", "2", second.uri, second.fingerprint)))]
     for slot in slots:
         slot.refresh()
     return from_asgi("/openapi.json", Application(*slots))

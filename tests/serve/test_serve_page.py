@@ -21,11 +21,10 @@ from serve.asgi import Application
 from serve.guard.settings import GuardSettings
 from serve.model import LoadedModel
 from serve.rollout.traffic import RolloutTraffic
-from serve.slot import ModelSlot
 from serve.usual import usual_values
 from serve.watching.live_drift import LiveDrift
 from tests.browser import Tab, browser
-from tests.serve.conftest import ROW, Alias, Published, call
+from tests.serve.conftest import ROW, Alias, Published, call, following
 from tests.serve.rollout.conftest import Registry
 
 FILES = ["/", "/docs", "/page.js", "/page.css"]
@@ -115,7 +114,7 @@ def served(published: Published, keys: Path) -> Iterator[str]:
     registry.put(1, 2, Mode.CANARY, percent=50)
     traffic = RolloutTraffic("parcels", registry, watchers=[LiveDrift()])
     second = published.version(2)
-    letters = ModelSlot("letters", Alias(ModelVersion("letters", "7", second.uri, second.fingerprint)))
+    letters = following("letters", Alias(ModelVersion("letters", "7", second.uri, second.fingerprint)))
     traffic.refresh()
     letters.refresh()
     app = Application(traffic, letters, settings=GuardSettings(keys=str(keys)))

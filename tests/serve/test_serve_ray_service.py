@@ -18,7 +18,7 @@ from jobs.control import tracking
 from jobs.control.mlflow_client import open_client
 from jobs.control.registry_mlflow import MlflowRegistry
 from jobs.scoring.scorer import Scorer
-from serve.slot import REMOTE_POLL_SECONDS
+from serve.rollout.opening import REMOTE_POLL_SECONDS
 from tests.mlflow_server import MlflowServer
 from tests.ray_cluster import RayCluster, free_ports
 from tests.serve.conftest import ROW, Published

@@ -10,9 +10,9 @@ import pytest
 
 from jobs.contracts.errors import SetupError
 from serve import request_log
-from serve.asgi import Application, create_app
+from serve.asgi import Application
 from serve.request_log import Line, RequestLog
-from tests.serve.conftest import ROW, Alias, Published, call
+from tests.serve.conftest import ROW, Alias, Published, application, call
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -22,7 +22,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 @pytest.fixture
 def logged(published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Application:
     monkeypatch.setenv(request_log.FILE, str(tmp_path / "requests.jsonl"))
-    app = create_app("parcels", Alias(published.version(1)))
+    app = application(Alias(published.version(1)))
     app.slot.refresh()
     return app
 

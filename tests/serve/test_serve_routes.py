@@ -15,8 +15,7 @@ import pytest
 
 from serve.answers import MAX_BODY, MAX_ROWS
 from serve.asgi import Application
-from serve.slot import ModelSlot
-from tests.serve.conftest import ROW, Alias, Published, call
+from tests.serve.conftest import ROW, Alias, Published, call, following
 
 GET_ROUTES = [
     "/",
@@ -161,9 +160,9 @@ def test_the_clients_request_id_comes_back_and_a_strange_one_is_replaced(app: Ap
 def test_several_models_side_by_side(published: Published) -> None:
     slots = []
     for number, name in ((1, "parcels"), (2, "letters")):
-        slots.append(ModelSlot(name, Alias(replace(published.version(number), name=name))))
+        slots.append(following(name, Alias(replace(published.version(number), name=name))))
         slots[-1].refresh()
-    app = Application(*slots, ModelSlot("none-yet", Alias()))
+    app = Application(*slots, following("none-yet", Alias()))
     assert call(app, "GET", "/v2").json["models"] == ["parcels", "letters", "none-yet"]
     assert [call(app, "POST", f"/models/{name}/predict", ROW).json["model_version"] for name in ("parcels", "letters")] == ["1", "2"]
     assert call(app, "POST", "/predict", ROW).json["model"] == "parcels"

@@ -23,8 +23,7 @@ from jobs.control.services import Services, check_models, read_service
 from serve.asgi import Application
 from serve.guard.settings import GuardSettings
 from serve.rollout.traffic import RolloutTraffic
-from serve.slot import ModelSlot
-from tests.serve.conftest import Alias, Published
+from tests.serve.conftest import Alias, Published, following
 from tests.serve.rollout.conftest import Registry
 
 
@@ -39,7 +38,7 @@ def home(published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     registry, second = Registry(published), published.version(2)
     registry.put(1, 2, Mode.CANARY, percent=25, revision=7)
     traffic = RolloutTraffic("parcels", registry)
-    slot = ModelSlot("odd name", Alias(ModelVersion("odd name", "4", second.uri, second.fingerprint)))
+    slot = following("odd name", Alias(ModelVersion("odd name", "4", second.uri, second.fingerprint)))
     traffic.refresh()
     slot.refresh()
     running = uvicorn.Server(uvicorn.Config(Application(traffic, slot, settings=GuardSettings(keys=str(keys))), port=0, log_level="warning"))

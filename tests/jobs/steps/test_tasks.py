@@ -19,9 +19,8 @@ from jobs.scoring import tasks
 from jobs.scoring.scorer import Scorer
 from jobs.steps import evaluate
 from jobs.steps.train import train
-from serve.asgi import create_app
 from tests.jobs.steps import training
-from tests.serve.conftest import Alias, call
+from tests.serve.conftest import Alias, application, call
 from tests.workloads import kinds_data
 
 KINDS = training.REPOSITORY / "tests" / "workloads" / "kinds"
@@ -103,7 +102,7 @@ def test_predictions_name_the_class_or_the_value(trained: Path) -> None:
 def test_the_service_answers_as_the_scorer_does(trained: Path, entry: str) -> None:
     uri = str(trained / entry / "bundle")
     scorer = Scorer(uri)
-    app = create_app("parcels", Alias(ModelVersion("parcels", "1", uri, scorer.fingerprint)))
+    app = application(Alias(ModelVersion("parcels", "1", uri, scorer.fingerprint)))
     app.slot.refresh()
     test = datasets.read_part(str(trained / entry / "data"), datasets.load_manifest(str(trained / entry / "data")), "test").slice(0, 40)
     rows = test.select([field.name for field in scorer.bundle.inputs]).to_pylist()

@@ -19,8 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve.asgi import create_app
-from tests.serve.conftest import Alias, Published
+from tests.serve.conftest import Alias, Published, application
 
 INTEGERS = ("INT", "UINT")
 
@@ -75,7 +74,7 @@ def _met(url: str, model: str) -> Iterator[Server]:
 def _own(published: Published) -> Iterator[Server]:
     import uvicorn
 
-    app = create_app("parcels", Alias(published.version(1)), poll_seconds=60)
+    app = application(Alias(published.version(1)), poll_seconds=60)
     app.slot.refresh()
     running = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=running.run)

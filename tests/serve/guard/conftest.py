@@ -10,8 +10,7 @@ import pytest
 
 from serve.asgi import Application
 from serve.guard.settings import GuardSettings
-from serve.slot import ModelSlot
-from tests.serve.conftest import Alias, Published
+from tests.serve.conftest import Alias, Published, following
 
 Make = Callable[..., Application]
 KEY, OTHER = "a-key-of-the-shop-0001", "a-key-of-the-office-02"
@@ -22,7 +21,7 @@ def make(published: Published) -> Make:
     """Settings to an application that serves version 1."""
 
     def made(**settings: Any) -> Application:
-        slot = ModelSlot("parcels", Alias(published.version(1)))
+        slot = following("parcels", Alias(published.version(1)))
         slot.refresh()
         return Application(slot, settings=GuardSettings(**settings))
 

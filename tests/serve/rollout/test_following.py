@@ -14,14 +14,13 @@ import pytest
 from jobs.contracts import bundle as bundles
 from jobs.contracts import storage
 from jobs.control.registry_reader import ModelVersion
-from serve import slot as slots
-from serve.slot import ModelSlot
-from tests.serve.conftest import Alias, Published
+from serve.rollout import loading
+from tests.serve.conftest import Alias, Published, following
 
 
 def test_the_alias_moves_and_the_version_follows(published: Published) -> None:
     others, alias = set(threading.enumerate()), Alias(published.version(1))
-    slot = ModelSlot("parcels", alias, poll_seconds=0.01)
+    slot = following("parcels", alias, poll_seconds=0.01)
     slot.start()
     wait(lambda: slot.live is not None and slot.live.version == "1")
     alias.target = published.version(2)
@@ -31,7 +30,7 @@ def test_the_alias_moves_and_the_version_follows(published: Published) -> None:
 
 
 def test_an_unchanged_alias_loads_once(published: Published) -> None:
-    slot = ModelSlot("parcels", Alias(published.version(1)))
+    slot = following("parcels", Alias(published.version(1)))
     slot.refresh()
     first = slot.live
     slot.refresh()
@@ -44,23 +43,24 @@ def test_a_tampered_bundle_never_goes_live(published: Published, tmp_path: Path,
     (folder / file).write_bytes((folder / file).read_bytes() + b" ")
     if file == bundles.BUNDLE:  # whitespace there changes nothing; another threshold does
         (folder / file).write_text(bundles.load(published.uri(2)).model_copy(update={"threshold": 0.999}).model_dump_json())
-    slot = ModelSlot("parcels", Alias(published.version(1)))
+    alias = Alias(published.version(1))
+    slot = following("parcels", alias)
     slot.refresh()
-    slot._resolver = Alias(replace(published.version(2), uri=str(folder)))
+    alias.target = replace(published.version(2), uri=str(folder))
     slot.refresh()
     assert slot.live is not None
     assert (slot.live.version, slot.problem.startswith("version 2 does not load: ")) == ("1", True)
 
 
 def test_a_bundle_that_is_missing_at_first_is_tried_again(published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    slot = ModelSlot("parcels", Alias(replace(published.version(2), uri=str(tmp_path / "late"))))
+    slot = following("parcels", Alias(replace(published.version(2), uri=str(tmp_path / "late"))))
     slot.refresh()
     assert slot.live is None
     assert "no bundle" in slot.problem
     shutil.copytree(published.uri(2), tmp_path / "late")
     slot.refresh()
     assert slot.live is None  # not at every poll
-    monkeypatch.setattr(slots, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(loading, "RETRY_SECONDS", 0)
     slot.refresh()
     assert (slot.live is not None, slot.problem) == (True, "")
 
@@ -79,7 +79,7 @@ def test_a_bundle_that_does_not_fit_together_never_goes_live(published: Publishe
     made = bundles.load(published.uri(2))
     changed = made.model_copy(update={"files": made.files | {file: storage.sha256(str(folder / file))}})
     bundles.publish(folder, changed)
-    slot = ModelSlot("parcels", Alias(ModelVersion("parcels", "2", str(folder), changed.fingerprint)))
+    slot = following("parcels", Alias(ModelVersion("parcels", "2", str(folder), changed.fingerprint)))
     slot.refresh()
     assert slot.live is None
     assert "cannot score rows of its own schema" in slot.problem
@@ -87,7 +87,7 @@ def test_a_bundle_that_does_not_fit_together_never_goes_live(published: Publishe
 
 def test_a_registry_that_is_away_or_empty_leaves_the_model(published: Published) -> None:
     alias = Alias(published.version(1))
-    slot = ModelSlot("parcels", alias)
+    slot = following("parcels", alias)
     slot.refresh()
     for target in (OSError("no route"), None):
         alias.target = target
