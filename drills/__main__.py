@@ -11,11 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from drills import on_kubernetes
 from drills.on_kubernetes.harbour import Harbour, enter
@@ -119,7 +121,8 @@ def _local(folder: Path) -> Iterator[Sandbox]:
         yield sea
     finally:
         for process in sea.processes():
-            process.kill()
+            with suppress(psutil.Error):  # it has ended by itself
+                process.kill()
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,7 @@ import psutil
 
 from drills.sandbox import FILE, Sandbox, make_sandbox, wait_until
 from drills.story import Story
+from jobs.contracts.job import reported
 
 EPOCHS = 150  # some ten seconds of training: long enough to be hit in the middle
 LONG = ("--set", f"steps.fit.params.epochs_at_most={EPOCHS}", "--set", "steps.fit.retries=2")
@@ -25,8 +25,7 @@ def arguments(sea: Sandbox, *more: str) -> tuple[str, ...]:
 
 def epochs(sea: Sandbox) -> list[int]:
     """Every epoch that training reported, in order, repeats included."""
-    lines = [line for path in sea.store.glob("runs/*/fit/metrics.jsonl") for line in path.read_text().splitlines() if line.endswith("}")]
-    return [record["epoch"] for record in map(json.loads, lines) if "epoch" in record]
+    return [record["epoch"] for path in sea.store.glob("runs/*/fit/metrics.jsonl") for record in reported(path.read_text()) if "epoch" in record]
 
 
 def until_epoch(sea: Sandbox, client: subprocess.Popen[str], epoch: int) -> None:

@@ -5,8 +5,9 @@
 
 ``up`` joins the Ray at ADDR, deploys, waits until the service answers over HTTP, writes FILE ({"url", "pid"}) and
 exits: the service lives on in that Ray until ``down``; with ``--if-absent`` one that is up for these models is left
-alone. Of several models, side by side in each replica, the first has the short paths. Without an address it starts a Ray
-of its own and stays in the foreground, because that Ray ends with it.
+alone, and one that is up for others answers for these as well from then on. Of several models, side by side in each
+replica, the first has the short paths. Without an address it starts a Ray of its own and stays in the foreground,
+because that Ray ends with it.
 Exit codes: 0 done, 1 failed, 2 wrong request, 130 interrupted.
 """
 
@@ -70,7 +71,10 @@ class ServingReplica:
         from serve.rollout.opening import add_gauges, open_traffic
 
         uri, alias = self.tracking_uri, self.alias
-        application = Application(*(open_traffic(name, uri, alias, reporter(uri, name, alias)) for name in self.models))
+        followed = [open_traffic(name, uri, alias, reporter(uri, name, alias)) for name in self.models]
+        for each in followed:
+            each.refresh()  # so that a replica which takes another one's place has its models before it is asked
+        application = Application(*followed)
         add_gauges(application)
         ray_lane.hosted[:] = [application]
         ray_metrics.Mirror(application.metrics.registry).start()
@@ -98,11 +102,12 @@ def deployment(replicas: int = 1) -> Any:
 
 
 def up(models: Sequence[str], tracking_uri: str, *, port: int, alias: str = "champion", replicas: int = 1) -> str:
-    """Deploy into the Ray that this process has joined; the base URL once it answers.
+    """Deploy into the Ray that this process has joined; the base URL once it answers for these models.
 
-    Errors: SetupError when the port is taken, RunError when the service does not come up.
+    Errors: SetupError when the port is taken, other than by this Ray's service, RunError when the service does not come up.
     """
-    check_port(port)
+    if APP not in ray_serve.status().applications:
+        check_port(port)
     url = f"http://{HOST}:{port}"
     try:
         ray_serve.start(http_options={"host": HOST, "port": port}, proxy_location="HeadOnly", logging_config=LOGGING)
@@ -111,7 +116,7 @@ def up(models: Sequence[str], tracking_uri: str, *, port: int, alias: str = "cha
         ray_serve.run_many([target], wait_for_applications_running=False, wait_for_ingress_deployment_creation=False)
     except (RayError, TimeoutError) as error:
         raise RunError(f"Ray Serve did not start: {error}", where=url, hint=_LOG_HINT) from error
-    wait_until_live(url)
+    wait_until_live(url, models)
     return url
 
 
@@ -129,11 +134,16 @@ def check_port(port: int) -> None:
             raise SetupError(f"port {port} cannot be used: {error}", where=HOST, hint="choose another with --port, or end the service that has it") from error
 
 
-def wait_until_live(url: str, timeout: float = LIVE_TIMEOUT) -> None:
+def wait_until_live(url: str, models: Sequence[str] = (), timeout: float = LIVE_TIMEOUT) -> None:
+    """Until it answers, and for these models, where it tells us which it has.
+
+    Errors: RunError when it does not in time.
+    """
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"{url}/v2/health/live", timeout=2):
-            return
+            if set(models) <= set(models_at(url) or models):
+                return
         time.sleep(0.05)
     raise RunError(f"the service did not answer within {timeout:.0f} s", where=url, hint=_LOG_HINT)
 
@@ -143,10 +153,13 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     watch_lifeline()
     try:
-        if arguments.command == "up" and arguments.if_absent and _is_up(arguments.port, arguments.models):
-            return EXIT_DONE
         if arguments.command == "up":
-            check_port(arguments.port)  # before Ray is joined, which takes a second
+            up_already = models_at(f"http://{HOST}:{arguments.port}") or () if arguments.if_absent else ()
+            if up_already and set(arguments.models) <= set(up_already):
+                return EXIT_DONE
+            if not up_already:
+                check_port(arguments.port)  # before Ray is joined, which takes a second
+            arguments.models = list(dict.fromkeys([*up_already, *arguments.models]))
         elif not arguments.ray_address:
             raise SetupError("no Ray to join", hint="give --ray-address or SEATRIAL_RAY_ADDRESS; a service that `up` started by itself ends with Ctrl-C")
         join(arguments.ray_address)
@@ -160,13 +173,13 @@ def main(argv: list[str] | None = None) -> int:
     return EXIT_DONE
 
 
-def _is_up(port: int, models: Sequence[str]) -> bool:
-    """Whether a service of these models answers already, with or without a version."""
+def models_at(url: str) -> list[str] | None:
+    """The models that a service of ours answers for, with or without a version; None where none answers."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(f"http://{HOST}:{port}/v2", headers=authorization()), timeout=2) as answer:
-            return set(models) <= set(json.load(answer).get("models", ()))
+        with urllib.request.urlopen(urllib.request.Request(f"{url}/v2", headers=authorization()), timeout=2) as answer:
+            return list(json.load(answer).get("models", ()))
     except (OSError, ValueError):
-        return False
+        return None
 
 
 def _up(arguments: argparse.Namespace) -> None:

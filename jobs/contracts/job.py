@@ -137,6 +137,17 @@ class Context:
             sys.stdout.flush()
 
 
+def reported(text: str) -> Iterator[dict[str, Any]]:
+    """Lines of a ``metrics.jsonl``. One that a kill or a full disk cut off, with what was then written behind it, is passed over."""
+    for line in text.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
 def home_of(job_file: str, env: Mapping[str, str] = os.environ) -> str:
     """Where a step's folder lies: a path, or a URI in an object store."""
     return env.get("SEATRIAL_STEP_DIR") or os.path.dirname(job_file) or "."

@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.contracts import storage
 from jobs.contracts.errors import InputError, RunError, SeatrialError, SetupError, StepFailed
-from jobs.contracts.job import ERROR, METRICS, OUTPUTS, Product, StepResult
+from jobs.contracts.job import ERROR, METRICS, OUTPUTS, Product, StepResult, reported
 from jobs.contracts.states import JobState
 from jobs.control import runs
 from jobs.control.backend import Backend, Concludes
@@ -249,8 +249,8 @@ class Driver:
             data = self._backend.read(storage.join(running.plan.folder, METRICS))
         except InputError:
             return
-        lines = data[: data.rfind(b"\n") + 1].splitlines()
-        for line in map(json.loads, lines[running.lines :]):
+        lines = data[: data.rfind(b"\n") + 1].decode(errors="replace").splitlines()
+        for line in reported("\n".join(lines[running.lines :])):
             self._show.update(name, JobState.RUNNING, line.get("message", ""), line.get("fraction"))
         running.lines = max(running.lines, len(lines))
 

@@ -5,12 +5,12 @@ The training processes write ``metrics.jsonl`` and never wait for a tracking ser
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.contracts import storage
+from jobs.contracts.job import reported
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -40,11 +40,11 @@ def start_run(client: MlflowClient, experiment_id: str, *, name: str, params: Ma
     return str(run.info.run_id)
 
 
-def log_metrics(client: MlflowClient, run: str, reported: str) -> None:
+def log_metrics(client: MlflowClient, run: str, text: str) -> None:
     """Everything a step reported (the text of its ``metrics.jsonl``), with its epoch or step as the x-axis."""
     from mlflow.entities import Metric
 
-    lines = parse_lines(reported)
+    lines = reported(text)
     metrics = [Metric(name, value, int(line["time"] * 1000), int(line.get("epoch", line.get("step", 0)))) for line in lines for name, value in _numbers(line)]
     for start in range(0, len(metrics), _BATCH):
         client.log_batch(run, metrics=metrics[start : start + _BATCH])
@@ -64,15 +64,6 @@ def finish_run(client: MlflowClient, run: str, *, artefacts: Mapping[str, str]) 
         else:
             client.log_artifact(run, str(path), name)
     client.set_terminated(run)
-
-
-def parse_lines(reported: str) -> Iterator[dict[str, Any]]:
-    """Lines of a ``metrics.jsonl``; one that is cut off by a kill is passed over."""
-    for text in reported.splitlines():
-        try:
-            yield json.loads(text)
-        except ValueError:
-            continue
 
 
 def _numbers(line: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

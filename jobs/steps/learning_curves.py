@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
 
 from jobs.contracts import storage
-from jobs.contracts.job import METRICS
+from jobs.contracts.job import METRICS, reported
 
 PARTS = ("train", "validation")
 Curves = dict[str, dict[str, list[tuple[float, float]]]]  # quantity -> part -> (epoch, value) in order
@@ -21,17 +22,13 @@ def read(bundle: str) -> Curves:
     if not storage.exists(where):
         return {}
     found: dict[str, dict[str, dict[float, float]]] = defaultdict(lambda: defaultdict(dict))
-    for line in storage.read_bytes(where).decode(errors="replace").splitlines():
-        for name, value in _numbers(line).items():
+    for line in map(_numbers, reported(storage.read_bytes(where).decode(errors="replace"))):
+        for name, value in line.items():
             part, _, quantity = name.partition("_")
-            if part in PARTS and quantity and (epoch := _numbers(line).get("epoch")) is not None:
+            if part in PARTS and quantity and (epoch := line.get("epoch")) is not None:
                 found[quantity][part][epoch] = value
     return {quantity: {part: sorted(points.items()) for part, points in parts.items()} for quantity, parts in found.items()}
 
 
-def _numbers(line: str) -> dict[str, float]:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return {}
-    return {name: value for name, value in entry.items() if isinstance(value, int | float)} if isinstance(entry, dict) else {}
+def _numbers(line: Mapping[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in line.items() if isinstance(value, int | float)}

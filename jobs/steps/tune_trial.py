@@ -7,7 +7,6 @@ the step's folder lies in an object store the trial works on its machine's own d
 from __future__ import annotations
 
 import fcntl
-import json
 import math
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from ray import tune
 
 from jobs.contracts import errors, fingerprint
 from jobs.contracts.errors import RequestError, SeatrialError
-from jobs.contracts.job import METRICS, Context, Job
+from jobs.contracts.job import METRICS, Context, Job, reported
 
 OBJECTIVE, EPOCH, CURVE, FINISHED, FAILURE, LOSS = "objective", "epoch", "curve", "finished", "failure", "validation_loss"
 TRIALS = "trials"
@@ -94,7 +93,7 @@ def standing(folder: Path, metric: str) -> dict[str, Any]:
 
     Errors: RequestError for a metric that training does not report.
     """
-    lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    lines = list(reported((folder / METRICS).read_text()))
     epochs = {int(line["epoch"]): line for line in lines if "epoch" in line}  # an epoch that ran twice counts as the later run says
     if metric not in next(iter(epochs.values())):
         known = sorted(name for name in next(iter(epochs.values())) if name.startswith("validation_"))

@@ -87,6 +87,8 @@ class Client:
             try:
                 body, version = post(f"{self.url}/predict", ROW)
                 self.answers.append((body["model_version"], version, body["predictions"][0]["probability"]))
+            except urllib.error.HTTPError as error:
+                self.failures.append(f"{error}: {error.read()[:300]!r}")
             except OSError as error:
                 self.failures.append(str(error))
 
@@ -165,6 +167,14 @@ def test_up_answer_swap_deploy_down(cluster: Cluster, registry: Any, published: 
 
     assert listening(cluster.head.pid) == ({"127.0.0.1"} if ingress.wanted() else set())
     wait(lambda: scored_by_version(cluster.python("-c", METRICS, cluster.address).stdout) >= {"1", "2"})
+
+    with Client(cluster.url) as client:  # another pipeline's model joins those that are served
+        more = cluster.ray_app("up", "--if-absent", "--model", "numbers", "--tracking-uri", registry._registry_uri, "--port", str(cluster.port))
+    assert more.returncode == 0, more.stderr
+    with urllib.request.urlopen(f"{cluster.url}/v2", timeout=20) as answer:
+        assert json.load(answer)["models"] == ["parcels", "letters", "numbers"]
+    assert client.failures == []
+    assert post(f"{cluster.url}/predict", ROW)[1] == "2"
 
     assert cluster.ray_app("down").returncode == 0
     with pytest.raises(urllib.error.URLError):
