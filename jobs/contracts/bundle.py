@@ -28,6 +28,9 @@ TaskName = Literal["binary", "multiclass", "regression", "forecast"]
 OUTPUTS: dict[TaskName, str] = {"binary": "probability", "multiclass": "probabilities", "regression": "value", "forecast": "value"}
 
 
+_LATER = ("classes", "temperature")  # fields of a bundle that the first ones did not have
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,6 +67,7 @@ class Bundle(_Frozen):
     inputs: tuple[InputField, ...]
     output: str = Field(description="what the probability is of, or what is predicted")
     threshold: float = Field(description="binary: chosen on the validation part to maximise F1; otherwise 0")
+    temperature: float = Field(default=1.0, gt=0, description="what the graph divides its logits by; fitted on the validation part")
     metrics: dict[str, Interval] = Field(description="on the validation part")
     dataset: str = Field(description="fingerprint of the dataset it was trained on")
     run: str = Field(description="run that trained it")
@@ -72,10 +76,10 @@ class Bundle(_Frozen):
     recorded: dict[str, Any] = Field(default_factory=dict, description="library versions, clock, host")
 
     @model_serializer(mode="wrap")
-    def _without_classes(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Left out where there are none, so that bundles of other tasks keep their fingerprint."""
-        found: dict[str, Any] = dump(self)
-        return found if found.get("classes") else {key: value for key, value in found.items() if key != "classes"}
+    def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what came later and says nothing here, so that bundles which never said it keep their fingerprint."""
+        silent = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
+        return {key: value for key, value in dump(self).items() if key not in silent}
 
     @property
     def fingerprint(self) -> str:

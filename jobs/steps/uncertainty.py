@@ -1,0 +1,43 @@
+"""What a train step fits on the validation part once the weights are found; the workload needs to know nothing of it.
+
+    calibrate: none | temperature    binary, multiclass    probabilities that can be taken at their word
+
+Early stopping looks at the validation part too, so that it flatters the model a little: only the test part tells how well these hold.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from jobs.contracts.bundle import TaskName
+from jobs.contracts.errors import RequestError, complaint
+from jobs.contracts.job import Job
+
+_TASKS: dict[str, tuple[TaskName, ...]] = {"calibrate": ("binary", "multiclass")}
+
+
+class Uncertainty(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    calibrate: Literal["none", "temperature"] = "none"
+
+    @classmethod
+    def of(cls, job: Job) -> Uncertainty:
+        """Errors: RequestError that names the parameter."""
+        try:
+            return cls.model_validate({name: value for name, value in job.params.items() if name in NAMES})
+        except ValidationError as error:
+            what, where = complaint(error)
+            raise RequestError(what, where=f"params.{where}", hint=_EXAMPLE) from error
+
+    def check(self, task: TaskName) -> None:
+        """Errors: RequestError for a parameter that says nothing about this task."""
+        for name, tasks in _TASKS.items():
+            if getattr(self, name) != type(self).model_fields[name].default and task not in tasks:
+                raise RequestError(f"{name!r} is for models of {' and '.join(tasks)}, and this one is for {task}", where=f"params.{name}", hint="leave it out")
+
+
+NAMES = frozenset(Uncertainty.model_fields)
+_EXAMPLE = "calibrate: temperature"

@@ -1,0 +1,111 @@
+"""What a train step adds on the validation part, from the job's parameters to the published bundle and what it answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from jobs.contracts import bundle as bundles
+from jobs.contracts import dataset as datasets
+from jobs.contracts.errors import RequestError
+from jobs.contracts.job import Context
+from jobs.scoring import calibration, metrics, tasks
+from jobs.scoring.scorer import Scorer
+from jobs.steps import checkpoints, export, training_run
+from jobs.steps.train import train
+from tests.jobs.steps import training
+from tests.workloads import kinds_data
+
+KINDS = training.REPOSITORY / "tests" / "workloads" / "kinds"
+LABELS = {"classes": "class", "number": "days", "forecast": "days", "notes": "late"}  # entry -> label
+PLAIN: dict[str, Any] = {"seed": 3, "batch": 128}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("uncertainty")
+    for label in set(LABELS.values()):
+        kinds_data.make_dataset(folder / label, label)
+    return folder
+
+
+def context(root: Path, entry: str, **params: Any) -> Context:
+    """A train step with these parameters in a folder of its own."""
+    name = "-".join([entry, *(f"{key}-{value}" for key, value in params.items())]).replace("/", "-")
+    made = training.context(root / name, root / LABELS[entry], entry=f"kinds.model:{entry}", fingerprint=name, params={**PLAIN, **params})
+    return Context(made.job, made.folder, made.inputs, made.outputs, code=str(KINDS))
+
+
+def trained(root: Path, entry: str, **params: Any) -> Scorer:
+    made = context(root, entry, **params)
+    if not (made.folder / "bundle" / bundles.BUNDLE).exists():
+        train(made)
+    return Scorer(made.outputs["bundle"])
+
+
+def part_of(root: Path, scorer: Scorer, entry: str, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """(labels, answers) of a part."""
+    folder = str(root / LABELS[entry])
+    manifest = datasets.load_manifest(folder)
+    table = datasets.read_part(folder, manifest, part)
+    return tasks.labels_of(table[manifest.label.name], scorer.bundle.classes), scorer.score(table)
+
+
+@pytest.mark.parametrize("entry", ["notes", "classes"])
+def test_a_calibrated_bundle_answers_with_its_temperature_and_ranks_as_before(root: Path, entry: str) -> None:
+    plain, calibrated = trained(root, entry), trained(root, entry, calibrate="temperature")
+    temperature = calibrated.bundle.temperature
+    assert (plain.bundle.temperature, temperature == 1.0) == (1.0, False)
+    (labels, before), (_, after) = part_of(root, plain, entry, "validation"), part_of(root, calibrated, entry, "validation")
+    np.testing.assert_allclose(calibration.undone(after, temperature), before, atol=1e-4)
+    if entry == "notes":
+        assert metrics.roc_auc(labels, after) == pytest.approx(metrics.roc_auc(labels, before), abs=1e-6)
+        assert calibrated.bundle.threshold == metrics.best_f1_threshold(labels, after)
+    else:
+        assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
+    surprise = [
+        -np.log(answers[np.arange(len(labels)), labels.astype(int)] if answers.ndim == 2 else np.abs(1 - labels - answers)).mean()
+        for answers in (before, after)
+    ]
+    assert surprise[1] < surprise[0]
+
+
+def test_the_graph_agrees_with_torch_about_the_temperature(root: Path) -> None:
+    made = context(root, "classes", calibrate="temperature")
+    scorer = trained(root, "classes", calibrate="temperature")
+    model = training_run.build(made, datasets.load_manifest(made.inputs["dataset"]))
+    best = checkpoints.newest(made.checkpoints, made.job.fingerprint)
+    assert best is not None
+    model.module.load_state_dict(checkpoints.of_epoch(made.checkpoints, made.job.fingerprint, best.progress.best_epoch).model)
+    manifest = datasets.load_manifest(made.inputs["dataset"])
+    test = datasets.read_part(made.inputs["dataset"], manifest, "test")
+    tensors = scorer.encoder.encode(dict(zip(test.column_names, test.columns, strict=True)), test.num_rows)
+    module = export.Answer(model.module, model.task, scorer.bundle.temperature).eval()
+    with torch.inference_mode():
+        np.testing.assert_allclose(scorer.score(test), module(*map(torch.from_numpy, tensors)).numpy(), atol=export.TOLERANCE)
+
+
+def test_a_bundle_that_was_asked_nothing_says_nothing(root: Path) -> None:
+    scorer = trained(root, "notes")
+    said = json.loads((root / "notes" / "bundle" / bundles.BUNDLE).read_text())
+    assert "temperature" not in said
+    assert trained(root, "notes", calibrate="none").bundle.files[bundles.MODEL] == scorer.bundle.files[bundles.MODEL]
+
+
+@pytest.mark.parametrize(
+    ("entry", "params", "message"),
+    [
+        ("number", {"calibrate": "temperature"}, "'calibrate' is for models of binary and multiclass, and this one is for regression"),
+        ("notes", {"calibrate": "platt"}, "Input should be 'none' or 'temperature'"),
+    ],
+)
+def test_a_wrong_request_fails_before_training(root: Path, entry: str, params: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError, match=message) as caught:
+        train(context(root, entry, **params))
+    assert caught.value.where.startswith(f"params.{next(iter(params))}")
+    assert caught.value.hint
