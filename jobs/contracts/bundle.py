@@ -28,7 +28,7 @@ TaskName = Literal["binary", "multiclass", "regression", "forecast"]
 OUTPUTS: dict[TaskName, str] = {"binary": "probability", "multiclass": "probabilities", "regression": "value", "forecast": "value"}
 
 
-_LATER = ("classes", "temperature")  # fields of a bundle that the first ones did not have
+_LATER = ("classes", "temperature", "costs")  # fields of a bundle that the first ones did not have
 
 
 class _Frozen(BaseModel):
@@ -59,6 +59,13 @@ class Interval(_Frozen):
     high: float
 
 
+class Costs(_Frozen):
+    """What a wrong decision costs, in whatever unit the two share; a right one is free."""
+
+    false_positive: float = Field(gt=0, allow_inf_nan=False, description="a yes to a row of label 0")
+    false_negative: float = Field(gt=0, allow_inf_nan=False, description="a no to a row of label 1")
+
+
 class Bundle(_Frozen):
     contract: int = CONTRACT
     name: str = Field(description="registered model name")
@@ -66,8 +73,9 @@ class Bundle(_Frozen):
     classes: tuple[str, ...] = Field(default=(), description="multiclass: the label's values, in the order of the output's columns")
     inputs: tuple[InputField, ...]
     output: str = Field(description="what the probability is of, or what is predicted")
-    threshold: float = Field(description="binary: chosen on the validation part to maximise F1; otherwise 0")
+    threshold: float = Field(description="binary: chosen on the validation part to maximise F1, or to cost least; otherwise 0")
     temperature: float = Field(default=1.0, gt=0, description="what the graph divides its logits by; fitted on the validation part")
+    costs: Costs | None = Field(default=None, description="binary: by which the threshold was chosen")
     metrics: dict[str, Interval] = Field(description="on the validation part")
     dataset: str = Field(description="fingerprint of the dataset it was trained on")
     run: str = Field(description="run that trained it")

@@ -28,7 +28,7 @@ from jobs.contracts.errors import RunError
 from jobs.contracts.job import Context, Job
 from jobs.contracts.reference import REFERENCE
 from jobs.contracts.workload import Model
-from jobs.scoring import calibration, histograms, metrics, tasks
+from jobs.scoring import calibration, histograms, tasks
 from jobs.scoring.scorer import Scorer
 from jobs.steps.loader import Loader, Rows
 from jobs.steps.uncertainty import Uncertainty
@@ -64,7 +64,8 @@ def export(context: Context, manifest: Manifest, model: Model, validation: Loade
     The graph is scored as every later step will score it, so the metrics are those of the file that serves.
     Errors: RunError when the graph does not compute what the module computes.
     """
-    temperature, task = _temperature(Uncertainty.of(context.job), model, validation), tasks.of(model.task)
+    asked, task = Uncertainty.of(context.job), tasks.of(model.task)
+    temperature = _temperature(asked, model, validation)
     module = Answer(model.module.cpu(), model.task, temperature).eval()
     with TemporaryDirectory(prefix="seatrial-bundle-") as folder:
         files = {
@@ -74,13 +75,13 @@ def export(context: Context, manifest: Manifest, model: Model, validation: Loade
             bundles.EXAMPLE: json.dumps(example(context, manifest, model), indent=1).encode(),
             bundles.MLMODEL: mlmodel(),
         }
-        draft = _describe(context.job, manifest, model, files).model_copy(update={"temperature": temperature})
+        draft = _describe(context.job, manifest, model, files).model_copy(update={"temperature": temperature, "costs": asked.costs})
         for name, content in files.items():
             storage.write_bytes(str(Path(folder) / name), content)
         bundles.publish(Path(folder), draft)
         labels, scores = _score(Scorer(folder), module, validation)
     files[REFERENCE] = reference_of(context, manifest, draft, task.headline(scores))
-    threshold = metrics.best_f1_threshold(labels, scores) if model.task == "binary" else 0.0
+    threshold = asked.threshold(labels, scores) if model.task == "binary" else 0.0
     measured = task.bootstrap(labels, scores, threshold=threshold, samples=_SAMPLES)
     bundle = draft.model_copy(update={"threshold": threshold, "metrics": measured, "files": _hashes(files)})
     for name, content in files.items():

@@ -1,6 +1,9 @@
 """What a train step fits on the validation part once the weights are found; the workload needs to know nothing of it.
 
-    calibrate: none | temperature    binary, multiclass    probabilities that can be taken at their word
+    calibrate: none | temperature                       binary, multiclass    probabilities that can be taken at their word
+    costs: {false_positive: 1, false_negative: 5}       binary                a threshold that costs least, in place of the highest F1's
+
+The threshold is chosen on calibrated probabilities.
 
 Early stopping looks at the validation part too, so that it flatters the model a little: only the test part tells how well these hold.
 """
@@ -11,17 +14,20 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from jobs.contracts.bundle import TaskName
+from jobs.contracts.bundle import Costs, TaskName
 from jobs.contracts.errors import RequestError, complaint
 from jobs.contracts.job import Job
+from jobs.scoring import costs, metrics
+from jobs.scoring.metrics import Array
 
-_TASKS: dict[str, tuple[TaskName, ...]] = {"calibrate": ("binary", "multiclass")}
+_TASKS: dict[str, tuple[TaskName, ...]] = {"calibrate": ("binary", "multiclass"), "costs": ("binary",)}
 
 
 class Uncertainty(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     calibrate: Literal["none", "temperature"] = "none"
+    costs: Costs | None = None
 
     @classmethod
     def of(cls, job: Job) -> Uncertainty:
@@ -38,6 +44,10 @@ class Uncertainty(BaseModel):
             if getattr(self, name) != type(self).model_fields[name].default and task not in tasks:
                 raise RequestError(f"{name!r} is for models of {' and '.join(tasks)}, and this one is for {task}", where=f"params.{name}", hint="leave it out")
 
+    def threshold(self, labels: Array, scores: Array) -> float:
+        """From which probability on the answer is yes; of validation labels 0/1 [n] and probabilities [n]."""
+        return costs.cheapest_threshold(labels, scores, self.costs) if self.costs else metrics.best_f1_threshold(labels, scores)
+
 
 NAMES = frozenset(Uncertainty.model_fields)
-_EXAMPLE = "calibrate: temperature"
+_EXAMPLE = "for example calibrate: temperature, costs: {false_positive: 1, false_negative: 5}"

@@ -12,9 +12,11 @@ import torch
 
 from jobs.contracts import bundle as bundles
 from jobs.contracts import dataset as datasets
+from jobs.contracts import fingerprint
+from jobs.contracts.bundle import Costs
 from jobs.contracts.errors import RequestError
 from jobs.contracts.job import Context
-from jobs.scoring import calibration, metrics, tasks
+from jobs.scoring import calibration, costs, metrics, tasks
 from jobs.scoring.scorer import Scorer
 from jobs.steps import checkpoints, export, training_run
 from jobs.steps.train import train
@@ -36,7 +38,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def context(root: Path, entry: str, **params: Any) -> Context:
     """A train step with these parameters in a folder of its own."""
-    name = "-".join([entry, *(f"{key}-{value}" for key, value in params.items())]).replace("/", "-")
+    name = f"{entry}-{fingerprint.of(params)[:8]}" if params else entry
     made = training.context(root / name, root / LABELS[entry], entry=f"kinds.model:{entry}", fingerprint=name, params={**PLAIN, **params})
     return Context(made.job, made.folder, made.inputs, made.outputs, code=str(KINDS))
 
@@ -90,10 +92,19 @@ def test_the_graph_agrees_with_torch_about_the_temperature(root: Path) -> None:
         np.testing.assert_allclose(scorer.score(test), module(*map(torch.from_numpy, tensors)).numpy(), atol=export.TOLERANCE)
 
 
+def test_costs_choose_the_threshold_on_calibrated_probabilities(root: Path) -> None:
+    prices = {"false_positive": 1, "false_negative": 20}
+    scorer = trained(root, "notes", calibrate="temperature", costs=prices)
+    assert scorer.bundle.costs == Costs(**prices)
+    labels, scores = part_of(root, scorer, "notes", "validation")
+    assert scorer.bundle.threshold == costs.cheapest_threshold(labels, scores, Costs(**prices))
+    assert scorer.bundle.threshold < trained(root, "notes", calibrate="temperature").bundle.threshold
+
+
 def test_a_bundle_that_was_asked_nothing_says_nothing(root: Path) -> None:
     scorer = trained(root, "notes")
     said = json.loads((root / "notes" / "bundle" / bundles.BUNDLE).read_text())
-    assert "temperature" not in said
+    assert not {"temperature", "costs"} & set(said)
     assert trained(root, "notes", calibrate="none").bundle.files[bundles.MODEL] == scorer.bundle.files[bundles.MODEL]
 
 
@@ -101,6 +112,9 @@ def test_a_bundle_that_was_asked_nothing_says_nothing(root: Path) -> None:
     ("entry", "params", "message"),
     [
         ("number", {"calibrate": "temperature"}, "'calibrate' is for models of binary and multiclass, and this one is for regression"),
+        ("classes", {"costs": {"false_positive": 1, "false_negative": 5}}, "'costs' is for models of binary, and this one is for multiclass"),
+        ("notes", {"costs": {"false_positive": 1}}, "Field required"),
+        ("notes", {"costs": {"false_positive": 0, "false_negative": 5}}, "greater than 0"),
         ("notes", {"calibrate": "platt"}, "Input should be 'none' or 'temperature'"),
     ],
 )
