@@ -15,10 +15,10 @@ from jobs.contracts import dataset as datasets
 from jobs.contracts import fingerprint
 from jobs.contracts.bundle import Costs
 from jobs.contracts.errors import RequestError
-from jobs.contracts.job import Context
+from jobs.contracts.job import Context, Job
 from jobs.scoring import calibration, costs, metrics, tasks
 from jobs.scoring.scorer import Scorer
-from jobs.steps import checkpoints, export, training_run
+from jobs.steps import checkpoints, evaluate, export, training_run
 from jobs.steps.train import train
 from tests.jobs.steps import training
 from tests.workloads import kinds_data
@@ -99,6 +99,49 @@ def test_costs_choose_the_threshold_on_calibrated_probabilities(root: Path) -> N
     labels, scores = part_of(root, scorer, "notes", "validation")
     assert scorer.bundle.threshold == costs.cheapest_threshold(labels, scores, Costs(**prices))
     assert scorer.bundle.threshold < trained(root, "notes", calibrate="temperature").bundle.threshold
+
+
+def judged(root: Path, entry: str, **params: Any) -> tuple[dict[str, Any], str]:
+    """(metrics.json, report.html) of that bundle's evaluation on the test part."""
+    trained(root, entry, **params)
+    made = context(root, entry, **params)
+    places = {"dataset": made.inputs["dataset"], "bundle": made.outputs["bundle"]}
+    job = Job(pipeline="parcels", run="r1", step="judge", kind="evaluate", params={"bootstrap": 50}, fingerprint="f", inputs=tuple(places))
+    report = made.folder / "report"
+    evaluate.work(Context(job, made.folder, places, {"report": str(report)}))
+    return json.loads((report / evaluate.NUMBERS).read_text()), (report / evaluate.REPORT).read_text()
+
+
+@pytest.mark.parametrize("entry", ["notes", "classes"])
+def test_the_report_shows_the_calibration_error_before_and_after(root: Path, entry: str) -> None:
+    numbers, page = judged(root, entry, calibrate="temperature")
+    found, plain = numbers["uncertainty"]["calibration"], judged(root, entry)[0]
+    assert found["before"]["value"] == pytest.approx(plain["contenders"]["model"]["metrics"]["calibration_error"]["value"], abs=2e-3)
+    assert found["after"] == numbers["contenders"]["model"]["metrics"]["calibration_error"]
+    assert set(numbers["contenders"]) == {"model", "baseline"}
+    assert f"uncalibrated, error {found['before']['value']:.3f}" in page
+    assert 'href="#uncertainty"' in page
+
+
+def test_the_report_compares_what_decisions_cost(root: Path) -> None:
+    prices = {"false_positive": 1, "false_negative": 20}
+    numbers, page = judged(root, "notes", calibrate="temperature", costs=prices)
+    scorer = trained(root, "notes", calibrate="temperature", costs=prices)
+    labels, scores = part_of(root, scorer, "notes", "test")
+    found = {one["name"]: one for one in numbers["uncertainty"]["policies"]}
+    assert found["the model's threshold"]["cost"] == costs.cost_of(labels, scores, scorer.bundle.threshold, Costs(**prices))
+    assert found["threshold 0.5"]["cost"] == costs.cost_of(labels, scores, 0.5, Costs(**prices))
+    assert found["always no"]["cost"] == pytest.approx(20 * labels.mean())
+    assert found["always yes"]["cost"] == pytest.approx(1 - labels.mean())
+    assert found["always yes"]["flagged"] == 1
+    assert found["the model's threshold"]["cost"] < min(found["threshold 0.5"]["cost"], found["always no"]["cost"])
+    assert "a wrong yes costs 1 and a wrong no 20" in page
+
+
+def test_a_report_on_a_bundle_that_was_asked_nothing_is_as_before(root: Path) -> None:
+    numbers, page = judged(root, "notes")
+    assert "uncertainty" not in numbers
+    assert "uncertainty" not in page
 
 
 def test_a_bundle_that_was_asked_nothing_says_nothing(root: Path) -> None:
