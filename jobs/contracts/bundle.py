@@ -28,7 +28,7 @@ TaskName = Literal["binary", "multiclass", "regression", "forecast"]
 OUTPUTS: dict[TaskName, str] = {"binary": "probability", "multiclass": "probabilities", "regression": "value", "forecast": "value"}
 
 
-_LATER = ("classes", "temperature", "costs")  # fields of a bundle that the first ones did not have
+_LATER = ("classes", "temperature", "costs", "intervals")  # fields of a bundle that the first ones did not have
 
 
 class _Frozen(BaseModel):
@@ -66,6 +66,13 @@ class Costs(_Frozen):
     false_negative: float = Field(gt=0, allow_inf_nan=False, description="a no to a row of label 1")
 
 
+class PredictionInterval(_Frozen):
+    """From ``half_width`` below a predicted value to as much above it; ``level`` is the share of rows that it is meant to hold."""
+
+    level: float = Field(gt=0, lt=1)
+    half_width: float = Field(ge=0, allow_inf_nan=False, description="in the label's unit; fitted on the validation part")
+
+
 class Bundle(_Frozen):
     contract: int = CONTRACT
     name: str = Field(description="registered model name")
@@ -76,6 +83,7 @@ class Bundle(_Frozen):
     threshold: float = Field(description="binary: chosen on the validation part to maximise F1, or to cost least; otherwise 0")
     temperature: float = Field(default=1.0, gt=0, description="what the graph divides its logits by; fitted on the validation part")
     costs: Costs | None = Field(default=None, description="binary: by which the threshold was chosen")
+    intervals: PredictionInterval | None = Field(default=None, description="regression, forecast: what is answered beside a value")
     metrics: dict[str, Interval] = Field(description="on the validation part")
     dataset: str = Field(description="fingerprint of the dataset it was trained on")
     run: str = Field(description="run that trained it")

@@ -83,7 +83,8 @@ def export(context: Context, manifest: Manifest, model: Model, validation: Loade
     files[REFERENCE] = reference_of(context, manifest, draft, task.headline(scores))
     threshold = asked.threshold(labels, scores) if model.task == "binary" else 0.0
     measured = task.bootstrap(labels, scores, threshold=threshold, samples=_SAMPLES)
-    bundle = draft.model_copy(update={"threshold": threshold, "metrics": measured, "files": _hashes(files)})
+    found = {"threshold": threshold, "intervals": asked.interval(labels, scores), "metrics": measured}
+    bundle = draft.model_copy(update={**found, "files": _hashes(files)})
     for name, content in files.items():
         storage.write_bytes(storage.join(uri, name), content)
     storage.write_bytes(storage.join(uri, bundles.BUNDLE), bundle.model_dump_json(indent=1).encode())

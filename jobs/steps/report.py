@@ -52,7 +52,7 @@ def _of_task(evaluation: Evaluation) -> list[Plot]:
             plots_curves.roc(labels, compared),
             plots_curves.precision_recall(labels, compared),
             plots_curves.calibration(labels, believed),
-            plots_groups.confusion(labels, model),
+            plots_groups.confusion(labels, model, by_cost=evaluation.bundle.costs is not None),
         ]
     if evaluation.task.name == "multiclass":
         return [plots_classes.confusion(labels, model, evaluation.bundle.classes), plots_classes.reliability(labels, believed)]

@@ -2,6 +2,7 @@
 
     calibrate: none | temperature                       binary, multiclass    probabilities that can be taken at their word
     costs: {false_positive: 1, false_negative: 5}       binary                a threshold that costs least, in place of the highest F1's
+    intervals: 0.9                                      regression, forecast  an interval around each value that holds this share of rows
 
 The threshold is chosen on calibrated probabilities.
 
@@ -12,15 +13,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from jobs.contracts.bundle import Costs, TaskName
+from jobs.contracts.bundle import Costs, PredictionInterval, TaskName
 from jobs.contracts.errors import RequestError, complaint
 from jobs.contracts.job import Job
-from jobs.scoring import costs, metrics
+from jobs.scoring import conformal, costs, metrics
 from jobs.scoring.metrics import Array
 
-_TASKS: dict[str, tuple[TaskName, ...]] = {"calibrate": ("binary", "multiclass"), "costs": ("binary",)}
+_TASKS: dict[str, tuple[TaskName, ...]] = {"calibrate": ("binary", "multiclass"), "costs": ("binary",), "intervals": ("regression", "forecast")}
 
 
 class Uncertainty(BaseModel):
@@ -28,6 +29,7 @@ class Uncertainty(BaseModel):
 
     calibrate: Literal["none", "temperature"] = "none"
     costs: Costs | None = None
+    intervals: float | None = Field(default=None, gt=0, lt=1)
 
     @classmethod
     def of(cls, job: Job) -> Uncertainty:
@@ -48,6 +50,14 @@ class Uncertainty(BaseModel):
         """From which probability on the answer is yes; of validation labels 0/1 [n] and probabilities [n]."""
         return costs.cheapest_threshold(labels, scores, self.costs) if self.costs else metrics.best_f1_threshold(labels, scores)
 
+    def interval(self, labels: Array, values: Array) -> PredictionInterval | None:
+        """Of validation labels and predicted values, both [n]; None where none is asked for.
+
+        Errors: InputError for too few rows.
+        """
+        level = self.intervals
+        return PredictionInterval(level=level, half_width=conformal.half_width(labels, values, level)) if level else None
+
 
 NAMES = frozenset(Uncertainty.model_fields)
-_EXAMPLE = "for example calibrate: temperature, costs: {false_positive: 1, false_negative: 5}"
+_EXAMPLE = "for example calibrate: temperature, costs: {false_positive: 1, false_negative: 5}, intervals: 0.9"

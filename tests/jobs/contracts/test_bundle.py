@@ -45,9 +45,9 @@ def test_a_folder_without_bundle_json_is_no_bundle(tmp_path: Path) -> None:
 
 def test_a_bundle_from_before_a_field_loads_with_its_old_fingerprint(bundle: Path) -> None:
     said = json.loads((bundle / "bundle.json").read_text())
-    assert not {"classes", "temperature", "costs"} & set(said)
+    assert not {"classes", "temperature", "costs", "intervals"} & set(said)
     loaded = bundles.load(str(bundle))
-    assert (loaded.temperature, loaded.costs) == (1.0, None)
+    assert (loaded.temperature, loaded.costs, loaded.intervals) == (1.0, None, None)
     first = {key: value for key, value in said.items() if key not in ("recorded", "run")}
     assert loaded.fingerprint == fingerprint.of(first)
     assert loaded.fingerprint != loaded.model_copy(update={"temperature": 1.5}).fingerprint

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -16,11 +17,15 @@ from jobs.contracts import fingerprint
 from jobs.contracts.bundle import Costs
 from jobs.contracts.errors import RequestError
 from jobs.contracts.job import Context, Job
+from jobs.control.registry_reader import ModelVersion
 from jobs.scoring import calibration, costs, metrics, tasks
 from jobs.scoring.scorer import Scorer
-from jobs.steps import checkpoints, evaluate, export, training_run
+from jobs.steps import checkpoints, evaluate, export, predict, training_run
 from jobs.steps.train import train
+from serve import task_answers
+from serve.asgi import create_app
 from tests.jobs.steps import training
+from tests.serve.conftest import Alias, call
 from tests.workloads import kinds_data
 
 KINDS = training.REPOSITORY / "tests" / "workloads" / "kinds"
@@ -138,6 +143,44 @@ def test_the_report_compares_what_decisions_cost(root: Path) -> None:
     assert "a wrong yes costs 1 and a wrong no 20" in page
 
 
+@pytest.mark.parametrize("entry", ["number", "forecast"])
+def test_intervals_hold_on_the_test_part_what_they_promise(root: Path, entry: str) -> None:
+    numbers, page = judged(root, entry, intervals=0.9)
+    bundle = trained(root, entry, intervals=0.9).bundle
+    assert bundle.intervals is not None
+    assert bundle.intervals.level == 0.9
+    found = numbers["uncertainty"]["coverage"]
+    assert found["mean_width"] == 2 * bundle.intervals.half_width
+    assert abs(found["covered"]["value"] - 0.9) < 0.05
+    assert found["covered"]["low"] < 0.9 < found["covered"]["high"]
+    assert "mean width is in the label&#39;s unit (d)" in page or "mean width is in the label's unit (d)" in page
+
+
+def test_batch_and_serving_answer_the_same_interval(root: Path) -> None:
+    scorer, made = trained(root, "number", intervals=0.9), context(root, "number", intervals=0.9)
+    assert scorer.bundle.intervals is not None
+    reach, (_, values) = scorer.bundle.intervals.half_width, part_of(root, scorer, "number", "test")
+    places = {"bundle": made.outputs["bundle"], "rows": made.inputs["dataset"]}
+    job = Job(pipeline="parcels", run="r1", step="score", kind="predict", params={"part": "test"}, fingerprint="f", inputs=tuple(places), outputs=("scores",))
+    predict.work(Context(job, made.folder, places, {"scores": str(made.folder / "scores")}))
+    table = pq.read_table(made.folder / "scores" / "predictions" / "part-00000.parquet")
+    assert table.column_names == ["row_id", "moment", "prediction", "prediction_low", "prediction_high"]
+    low, high = values.astype(np.float64) - reach, values.astype(np.float64) + reach
+    np.testing.assert_array_equal(table["prediction_low"].to_numpy(), low.astype(np.float32))
+    np.testing.assert_array_equal(table["prediction_high"].to_numpy(), high.astype(np.float32))
+    app = create_app("parcels", Alias(ModelVersion("parcels", "1", made.outputs["bundle"], scorer.fingerprint)))
+    app.slot.refresh()
+    rows = datasets.read_part(made.inputs["dataset"], datasets.load_manifest(made.inputs["dataset"]), "test")
+    answers = call(app, "POST", "/predict", rows.select([field.name for field in scorer.bundle.inputs]).to_pylist()).json["predictions"]
+    described = call(app, "GET", "/v2/models/parcels").json["parameters"]
+    assert described["intervals"] == {"level": 0.9, "half_width": reach}
+    np.testing.assert_allclose([(each["low"], each["high"]) for each in answers], np.stack([low, high], axis=1), atol=1e-5)
+    assert set(answers[0]) == set(task_answers.schema(scorer.bundle))
+    np.testing.assert_allclose(task_answers.read(answers), values, atol=1e-5)
+    plain = trained(root, "number").bundle
+    assert set(task_answers.written(plain, values)[0]) == set(task_answers.schema(plain)) == {"value"}
+
+
 def test_a_report_on_a_bundle_that_was_asked_nothing_is_as_before(root: Path) -> None:
     numbers, page = judged(root, "notes")
     assert "uncertainty" not in numbers
@@ -147,7 +190,7 @@ def test_a_report_on_a_bundle_that_was_asked_nothing_is_as_before(root: Path) ->
 def test_a_bundle_that_was_asked_nothing_says_nothing(root: Path) -> None:
     scorer = trained(root, "notes")
     said = json.loads((root / "notes" / "bundle" / bundles.BUNDLE).read_text())
-    assert not {"temperature", "costs"} & set(said)
+    assert not {"temperature", "costs", "intervals"} & set(said)
     assert trained(root, "notes", calibrate="none").bundle.files[bundles.MODEL] == scorer.bundle.files[bundles.MODEL]
 
 
@@ -156,6 +199,8 @@ def test_a_bundle_that_was_asked_nothing_says_nothing(root: Path) -> None:
     [
         ("number", {"calibrate": "temperature"}, "'calibrate' is for models of binary and multiclass, and this one is for regression"),
         ("classes", {"costs": {"false_positive": 1, "false_negative": 5}}, "'costs' is for models of binary, and this one is for multiclass"),
+        ("classes", {"intervals": 0.9}, "'intervals' is for models of regression and forecast, and this one is for multiclass"),
+        ("number", {"intervals": 90}, "less than 1"),
         ("notes", {"costs": {"false_positive": 1}}, "Field required"),
         ("notes", {"costs": {"false_positive": 0, "false_negative": 5}}, "greater than 0"),
         ("notes", {"calibrate": "platt"}, "Input should be 'none' or 'temperature'"),
