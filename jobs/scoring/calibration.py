@@ -8,28 +8,31 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jobs.contracts.errors import RunError
 from jobs.scoring.metrics import Array, Floats
 
-HIGHEST = 20.0  # and 1 / 20 the lowest: rows that are separated perfectly would ask for a temperature of 0
+HIGHEST = 20.0  # and 1 / 20 the lowest
 _HALVINGS = 24  # of the range between the two, on a logarithmic scale: the temperature is then known to six digits
 _DIGITS = 6
-_LEAST = 1e-12  # a probability of 0 has no logarithm
+_LEAST = 1e-38  # about the smallest of float32; a probability of 0 has no logarithm
 
 
 def fitted(logits: Array, labels: Array) -> float:
     """The temperature with the least negative log-likelihood, between 1 / :data:`HIGHEST` and :data:`HIGHEST`.
 
     ``logits`` [n] with labels 0 and 1, or [n, K] with class numbers. The loss is convex in 1 / temperature, so that its slope changes
-    sign once, and halving finds where: equal rows give equal temperatures.
+    sign once, and halving finds where: equal rows give equal temperatures. Labels count as Platt (1999) has it: n rows without a mistake
+    do not prove that there are none, so that each is taken for the likeliest other class with probability 1 / (n + 2). Without that, rows which the
+    model separates perfectly would ask for a temperature of 0.
     Errors: RunError for logits that are not finite.
     """
     logits = _two_classes(np.zeros(len(logits)), logits) if np.ndim(logits) == 1 else np.asarray(logits, np.float64)
     if bad := int(np.count_nonzero(~np.isfinite(logits).all(axis=1))):
         raise RunError(f"the model gave {bad:,} of {len(logits):,} rows a logit that is not a number", hint="train again; look for diverging loss in the log")
     logits = logits - logits.max(axis=1, keepdims=True)
-    seen = float(logits[np.arange(len(logits)), np.asarray(labels, np.int64)].mean())
+    seen = _observed(logits, np.asarray(labels, np.int64))
     low, high = -math.log(HIGHEST), math.log(HIGHEST)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
@@ -41,7 +44,7 @@ def fitted(logits: Array, labels: Array) -> float:
 def undone(scores: Array, temperature: float) -> Floats:
     """Probabilities [n] or [n, K] as the same model would give them without its temperature.
 
-    From float32 probabilities, so that one above 1 - 1e-7 comes back as less sure than it was.
+    From float32 probabilities, so that one of two classes above 1 - 1e-7 comes back as less sure than it was.
     """
     scores = np.asarray(scores, np.float64)
     chances = _two_classes(1 - scores, scores) if scores.ndim == 1 else scores
@@ -51,8 +54,16 @@ def undone(scores: Array, temperature: float) -> Floats:
     return found[:, 1] if scores.ndim == 1 else found
 
 
+def _observed(logits: Floats, labels: NDArray[np.int64]) -> float:
+    """Mean logit of what happened; see :func:`fitted` for the doubt about it."""
+    rows = np.arange(len(labels))
+    own, others, doubt = logits[rows, labels], logits.copy(), 1 / (len(labels) + 2)
+    others[rows, labels] = -np.inf
+    return float(((1 - doubt) * own + doubt * others.max(axis=1)).mean())
+
+
 def _expected(logits: Floats, sharpness: float) -> float:
-    """Mean logit under the model's own probabilities at 1 / temperature = ``sharpness``; less the mean logit of the labels it is the loss's slope."""
+    """Mean logit under the model's own probabilities at 1 / temperature = ``sharpness``; less what was observed it is the loss's slope."""
     powers = np.exp(sharpness * logits)
     return float(((powers * logits).sum(axis=1) / powers.sum(axis=1)).mean())
 

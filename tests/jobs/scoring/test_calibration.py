@@ -27,9 +27,13 @@ def of_four(sharpness: float, rows: int = 2000) -> tuple[np.ndarray, np.ndarray]
 
 
 def surprise(temperature: float, logits: np.ndarray, labels: np.ndarray) -> float:
-    if logits.ndim == 1:
-        return float(np.mean(np.logaddexp(0, logits / temperature) - labels * logits / temperature))
-    return float(-np.mean(log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels.astype(int)]))
+    """Mean negative log-likelihood, where each label may be the likeliest other class."""
+    logits = np.stack([np.zeros_like(logits), logits], axis=1) if logits.ndim == 1 else logits
+    rows, own, doubt = np.arange(len(labels)), labels.astype(int), 1 / (len(labels) + 2)
+    others = logits.copy()
+    others[rows, own] = -np.inf
+    likely = log_softmax(logits / temperature, axis=1)
+    return float(-((1 - doubt) * likely[rows, own] + doubt * likely[rows, others.argmax(axis=1)]).mean())
 
 
 @pytest.mark.parametrize("made", [of_two, of_four])
@@ -55,7 +59,9 @@ def test_undone_gives_what_was_there_before() -> None:
     logits, labels = of_two(3.0)
     np.testing.assert_allclose(calibration.undone(expit(logits / 2.5).astype(np.float32), 2.5), expit(logits), atol=1e-5)
     classes, numbers = of_four(3.0)
-    np.testing.assert_allclose(calibration.undone(softmax(classes / 2.5, axis=1).astype(np.float32), 2.5), softmax(classes, axis=1), atol=1e-5)
+    for temperature in (0.3, 2.5):
+        found = calibration.undone(softmax(classes / temperature, axis=1).astype(np.float32), temperature)
+        np.testing.assert_allclose(found, softmax(classes, axis=1), atol=1e-5)
     assert len(labels) == len(numbers)
 
 
@@ -66,10 +72,16 @@ def test_a_fitted_temperature_lowers_the_calibration_error_and_keeps_the_ranking
     assert metrics.roc_auc(labels, after) == metrics.roc_auc(labels, before)
 
 
-def test_rows_that_are_separated_perfectly_end_at_the_limit() -> None:
-    labels = np.array([0.0, 0.0, 1.0, 1.0])
-    assert calibration.fitted(np.array([-2.0, -1.0, 1.0, 2.0]), labels) == pytest.approx(1 / calibration.HIGHEST, rel=1e-4)
-    assert calibration.fitted(np.array([2.0, 1.0, -1.0, -2.0]), labels) == pytest.approx(calibration.HIGHEST, rel=1e-4)
+def test_rows_without_a_mistake_do_not_make_a_model_sure() -> None:
+    """The rule of succession: of 98 rows without a mistake, one in a hundred would be one."""
+    labels = np.arange(98) % 2
+    logits = np.where(labels == 1, 9.0, -9.0)
+    found = calibration.fitted(logits, labels)
+    assert expit(9 / found) == pytest.approx(0.99, abs=1e-4)
+
+
+def test_a_model_that_is_wrong_about_every_row_ends_at_the_limit() -> None:
+    assert calibration.fitted(np.array([2.0, 1.0, -1.0, -2.0]), np.array([0, 0, 1, 1])) == pytest.approx(calibration.HIGHEST, rel=1e-4)
 
 
 def test_a_logit_that_is_no_number_is_refused() -> None:
