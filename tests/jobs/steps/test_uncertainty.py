@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 
 from jobs.contracts import bundle as bundles
 from jobs.contracts import dataset as datasets
@@ -22,6 +24,7 @@ from jobs.scoring import calibration, costs, metrics, tasks
 from jobs.scoring.scorer import Scorer
 from jobs.steps import checkpoints, evaluate, export, predict, training_run
 from jobs.steps.train import train
+from jobs.steps.uncertainty import NAMES, Uncertainty
 from serve import task_answers
 from serve.asgi import create_app
 from tests.jobs.steps import training
@@ -211,3 +214,11 @@ def test_a_wrong_request_fails_before_training(root: Path, entry: str, params: d
         train(context(root, entry, **params))
     assert caught.value.where.startswith(f"params.{next(iter(params))}")
     assert caught.value.hint
+
+
+def test_the_guide_names_every_parameter_and_its_job_file_is_accepted() -> None:
+    guide = (training.REPOSITORY / "docs/guides/uncertainty.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE)) == NAMES
+    (example,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    asked = Uncertainty.of(training.job(params=yaml.safe_load(example)["train"]["params"]))
+    assert asked == Uncertainty(calibrate="temperature", costs=Costs(false_positive=1, false_negative=5))
