@@ -44,7 +44,7 @@ def fitted(logits: Array, labels: Array) -> float:
 def undone(scores: Array, temperature: float) -> Floats:
     """Probabilities [n] or [n, K] as the same model would give them without its temperature.
 
-    From float32 probabilities, so that one of two classes above 1 - 1e-7 comes back as less sure than it was.
+    From float32 probabilities, so that one of two classes above 1 - 1e-7 comes back only roughly.
     """
     scores = np.asarray(scores, np.float64)
     chances = _two_classes(1 - scores, scores) if scores.ndim == 1 else scores
