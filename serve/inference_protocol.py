@@ -101,6 +101,8 @@ def metadata(model: LoadedModel, traffic: dict[str, Any]) -> Answer:
     classes = {"classes": list(model.bundle.classes)} if model.bundle.classes else {}
     outputs = [{"name": model.scorer.task.output, "datatype": "FP32", "shape": [-1, len(model.bundle.classes)] if classes else [-1]}]
     parameters: dict[str, Any] = {"bundle": model.fingerprint, "output": model.bundle.output, "threshold": model.bundle.threshold} | classes
+    if model.bundle.intervals:
+        parameters["intervals"] = model.bundle.intervals.model_dump()
     if traffic:
         parameters["traffic"] = traffic
     versions = [each["version"] for each in traffic.get("versions", ())] or [model.version]

@@ -2,7 +2,7 @@
 
 binary       {"probability": 0.83, "label": 1}                       label: whether the probability reaches the bundle's threshold
 multiclass   {"label": "seven", "probability": 0.98, "probabilities": {"one": 0.01, "seven": 0.98, ...}}
-others       {"value": 12.5}
+others       {"value": 12.5}, and where the bundle has intervals {"value": 12.5, "low": 10.1, "high": 14.9}
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ def written(bundle: Bundle, scores: NDArray[Any]) -> list[dict[str, Any]]:
         likeliest = scores.argmax(axis=1).tolist() if len(scores) else []
         rows = zip(likeliest, scores.tolist(), strict=True)
         return [{"label": bundle.classes[best], "probability": row[best], "probabilities": dict(zip(bundle.classes, row, strict=True))} for best, row in rows]
+    if bundle.intervals:
+        reach = bundle.intervals.half_width
+        return [{"value": value, "low": value - reach, "high": value + reach} for value in scores.tolist()]
     return [{"value": value} for value in scores.tolist()]
 
 
@@ -44,5 +47,12 @@ def schema(bundle: Bundle | None) -> dict[str, Any]:
         likeliest = probability | {"description": "the likeliest class's"}
         return {"label": {"enum": list(bundle.classes), "description": "the likeliest class"}, "probability": likeliest, "probabilities": each}
     if bundle and bundle.task != "binary":
-        return {"value": {"type": "number", "description": bundle.output}}
+        return {"value": {"type": "number", "description": bundle.output}, **_ends(bundle)}
     return {"probability": probability, "label": {"enum": [0, 1], "description": "1 where the probability reaches the bundle's threshold"}}
+
+
+def _ends(bundle: Bundle) -> dict[str, Any]:
+    if bundle.intervals is None:
+        return {}
+    what = f"of the interval that is meant to hold {bundle.intervals.level:.0%} of rows"
+    return {name: {"type": "number", "description": f"{name} end {what}"} for name in ("low", "high")}

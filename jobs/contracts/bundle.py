@@ -28,6 +28,9 @@ TaskName = Literal["binary", "multiclass", "regression", "forecast"]
 OUTPUTS: dict[TaskName, str] = {"binary": "probability", "multiclass": "probabilities", "regression": "value", "forecast": "value"}
 
 
+_LATER = ("classes", "temperature", "costs", "intervals")  # fields of a bundle that the first ones did not have
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,6 +59,20 @@ class Interval(_Frozen):
     high: float
 
 
+class Costs(_Frozen):
+    """What a wrong decision costs, in whatever unit the two share; a right one is free."""
+
+    false_positive: float = Field(gt=0, allow_inf_nan=False, description="a yes to a row of label 0")
+    false_negative: float = Field(gt=0, allow_inf_nan=False, description="a no to a row of label 1")
+
+
+class PredictionInterval(_Frozen):
+    """From ``half_width`` below a predicted value to as much above it; ``level`` is the share of rows that it is meant to hold."""
+
+    level: float = Field(gt=0, lt=1)
+    half_width: float = Field(ge=0, allow_inf_nan=False, description="in the label's unit; fitted on the validation part")
+
+
 class Bundle(_Frozen):
     contract: int = CONTRACT
     name: str = Field(description="registered model name")
@@ -63,7 +80,10 @@ class Bundle(_Frozen):
     classes: tuple[str, ...] = Field(default=(), description="multiclass: the label's values, in the order of the output's columns")
     inputs: tuple[InputField, ...]
     output: str = Field(description="what the probability is of, or what is predicted")
-    threshold: float = Field(description="binary: chosen on the validation part to maximise F1; otherwise 0")
+    threshold: float = Field(description="binary: chosen on the validation part to maximise F1, or to cost least; otherwise 0")
+    temperature: float = Field(default=1.0, gt=0, description="what the graph divides its logits by; fitted on the validation part")
+    costs: Costs | None = Field(default=None, description="binary: by which the threshold was chosen")
+    intervals: PredictionInterval | None = Field(default=None, description="regression, forecast: what is answered beside a value")
     metrics: dict[str, Interval] = Field(description="on the validation part")
     dataset: str = Field(description="fingerprint of the dataset it was trained on")
     run: str = Field(description="run that trained it")
@@ -72,10 +92,10 @@ class Bundle(_Frozen):
     recorded: dict[str, Any] = Field(default_factory=dict, description="library versions, clock, host")
 
     @model_serializer(mode="wrap")
-    def _without_classes(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Left out where there are none, so that bundles of other tasks keep their fingerprint."""
-        found: dict[str, Any] = dump(self)
-        return found if found.get("classes") else {key: value for key, value in found.items() if key != "classes"}
+    def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what came later and says nothing here, so that bundles which never said it keep their fingerprint."""
+        silent = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
+        return {key: value for key, value in dump(self).items() if key not in silent}
 
     @property
     def fingerprint(self) -> str:

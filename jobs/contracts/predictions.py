@@ -4,6 +4,7 @@
               rejected/part-00000.parquet      row_number, id columns and ``reason``: rows that do not fit the model's inputs
               manifest.json                    lineage, rows, and the SHA-256 of every file
 
+Of a bundle with intervals, prediction_low and prediction_high follow the prediction.
 Every row that was read is in one of the two, in the order of the input. No input is repeated but the id columns.
 """
 

@@ -9,11 +9,13 @@ import pyarrow as pa
 
 from jobs.contracts.bundle import Bundle, Interval
 from jobs.contracts.dataset import Manifest, Role, is_text
+from jobs.scoring import calibration
 from jobs.scoring.metrics import Floats
 from jobs.scoring.scorer import Scorer
 from jobs.scoring.tasks import TASKS, Task
 
 MODEL, BASELINE, CHAMPION = "model", "baseline", "champion"
+UNCALIBRATED = "uncalibrated"  # the model without its temperature: shown beside it, and compared with nothing
 CONSTANT = "always the training rate"  # the baseline of an evaluation that was given none; a rate per class, or a mean
 
 
@@ -42,6 +44,15 @@ def constant(rate: float | Floats, labels: Floats, *, samples: int, seed: int, t
     """A baseline that answers ``rate`` (one number, or one per class) to everything and flags every row: what knowing nothing is worth."""
     scores = np.tile(rate, (len(labels), 1)) if np.ndim(rate) else np.full(len(labels), rate)
     return _measured(task, BASELINE, CONSTANT, 0.0 if np.ndim(rate) else float(rate), scores, labels, samples, seed)
+
+
+def uncalibrated(bundle: Bundle, model: Contender, labels: Floats, *, task: Task, samples: int, seed: int) -> Contender | None:
+    """The model as it was before its temperature, with the same decisions; None for a bundle that has none."""
+    if bundle.temperature == 1:
+        return None
+    threshold = float(calibration.undone(np.array([model.threshold]), bundle.temperature)[0]) if task.name == "binary" else model.threshold
+    scores = calibration.undone(model.scores, bundle.temperature)
+    return _measured(task, UNCALIBRATED, model.name, threshold, scores, labels, samples, seed, model.fingerprint, model.dataset)
 
 
 def missing_inputs(bundle: Bundle, manifest: Manifest) -> list[str]:

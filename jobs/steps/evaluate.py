@@ -33,7 +33,7 @@ from jobs.contracts.job import Context, Product, StepResult, variable
 from jobs.scoring import tasks
 from jobs.scoring.metrics import Floats
 from jobs.scoring.scorer import Scorer
-from jobs.steps import contenders, importance, learning_curves, slices
+from jobs.steps import contenders, importance, learning_curves, slices, uncertainty_measured
 from jobs.steps.contenders import BASELINE, CHAMPION, CONSTANT, MODEL, Contender
 from jobs.steps.evaluation import Evaluation
 from jobs.steps.gate import Gate, decide
@@ -88,6 +88,7 @@ def measure(context: Context) -> tuple[Evaluation, pa.Table]:
     compared, unfit = _contenders(context, params, scorer, manifest, test, labels)
     context.report("slices and importance", fraction=0.4)
     model = compared[0]
+    uncalibrated = contenders.uncalibrated(scorer.bundle, model, labels, task=task, samples=params.bootstrap, seed=params.seed)
     evaluation = Evaluation(
         manifest=manifest,
         bundle=scorer.bundle,
@@ -99,6 +100,8 @@ def measure(context: Context) -> tuple[Evaluation, pa.Table]:
         months=_timeline(uri, manifest, scorer, test, labels, model.scores),
         importances=importance.permute(scorer, test, labels, seed=params.seed),
         curves=learning_curves.read(bundle_uri),
+        uncalibrated=uncalibrated,
+        uncertainty=uncertainty_measured.measure(scorer.bundle, model, uncalibrated, labels),
         notes=_notes(compared, manifest),
     )
     return evaluation, test

@@ -15,6 +15,7 @@ from jobs.steps.gate import Gate, Verdict
 from jobs.steps.importance import Importance
 from jobs.steps.learning_curves import Curves
 from jobs.steps.slices import Month, Slice
+from jobs.steps.uncertainty_measured import Measured
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Evaluation:
     months: list[Month]
     importances: list[Importance]
     curves: Curves
+    uncalibrated: Contender | None = None
+    uncertainty: Measured | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -51,6 +54,7 @@ class Evaluation:
             "slices": [one.model_dump(mode="json") for one in self.slices],
             "months": [one.model_dump(mode="json") for one in self.months],
             "importance": [one.model_dump(mode="json") for one in self.importances],
+            **({"uncertainty": self.uncertainty.model_dump(mode="json", exclude_defaults=True)} if self.uncertainty else {}),
             "notes": self.notes,
         }
 

@@ -28,9 +28,10 @@ from jobs.contracts.errors import RunError
 from jobs.contracts.job import Context, Job
 from jobs.contracts.reference import REFERENCE
 from jobs.contracts.workload import Model
-from jobs.scoring import histograms, metrics, tasks
+from jobs.scoring import calibration, histograms, tasks
 from jobs.scoring.scorer import Scorer
 from jobs.steps.loader import Loader, Rows
+from jobs.steps.uncertainty import Uncertainty
 
 TOLERANCE = 1e-5  # largest accepted difference between torch's answer and ONNX Runtime's; beyond 1, relative to its size
 _OPSET = 18
@@ -42,14 +43,16 @@ _INPUTS = ["categorical", "numeric"]
 
 
 class Answer(nn.Module):
-    """The exported graph: raw values in, the task's answer out."""
+    """The exported graph: raw values in, the task's answer out. ``temperature`` divides the logits."""
 
-    def __init__(self, module: nn.Module, task: TaskName = "binary") -> None:
+    def __init__(self, module: nn.Module, task: TaskName = "binary", temperature: float = 1.0) -> None:
         super().__init__()
-        self.module, self.task = module, task
+        self.module, self.task, self.temperature = module, task, temperature
 
     def forward(self, categorical: Tensor, numeric: Tensor) -> Tensor:
         found: Tensor = self.module(categorical, numeric)
+        if self.temperature != 1:
+            found = found / self.temperature
         if self.task == "binary":
             return torch.sigmoid(found)
         return torch.softmax(found, dim=1) if self.task == "multiclass" else found
@@ -61,7 +64,9 @@ def export(context: Context, manifest: Manifest, model: Model, validation: Loade
     The graph is scored as every later step will score it, so the metrics are those of the file that serves.
     Errors: RunError when the graph does not compute what the module computes.
     """
-    module, task = Answer(model.module.cpu(), model.task).eval(), tasks.of(model.task)
+    asked, task = Uncertainty.of(context.job), tasks.of(model.task)
+    temperature = _temperature(asked, model, validation)
+    module = Answer(model.module.cpu(), model.task, temperature).eval()
     with TemporaryDirectory(prefix="seatrial-bundle-") as folder:
         files = {
             bundles.MODEL: to_onnx(module, validation.width, len(model.numeric), task.output),
@@ -70,15 +75,16 @@ def export(context: Context, manifest: Manifest, model: Model, validation: Loade
             bundles.EXAMPLE: json.dumps(example(context, manifest, model), indent=1).encode(),
             bundles.MLMODEL: mlmodel(),
         }
-        draft = _describe(context.job, manifest, model, files)
+        draft = _describe(context.job, manifest, model, files).model_copy(update={"temperature": temperature, "costs": asked.costs})
         for name, content in files.items():
             storage.write_bytes(str(Path(folder) / name), content)
         bundles.publish(Path(folder), draft)
         labels, scores = _score(Scorer(folder), module, validation)
     files[REFERENCE] = reference_of(context, manifest, draft, task.headline(scores))
-    threshold = metrics.best_f1_threshold(labels, scores) if model.task == "binary" else 0.0
+    threshold = asked.threshold(labels, scores) if model.task == "binary" else 0.0
     measured = task.bootstrap(labels, scores, threshold=threshold, samples=_SAMPLES)
-    bundle = draft.model_copy(update={"threshold": threshold, "metrics": measured, "files": _hashes(files)})
+    found = {"threshold": threshold, "intervals": asked.interval(labels, scores), "metrics": measured}
+    bundle = draft.model_copy(update={**found, "files": _hashes(files)})
     for name, content in files.items():
         storage.write_bytes(storage.join(uri, name), content)
     storage.write_bytes(storage.join(uri, bundles.BUNDLE), bundle.model_dump_json(indent=1).encode())
@@ -170,6 +176,16 @@ def _output(model: Model, label: Column) -> str:
     if model.task == "multiclass":
         return f"probability of each class: {what}"
     return f"value of: {what}" + (f" ({label.unit})" if label.unit else "")
+
+
+@torch.inference_mode()
+def _temperature(asked: Uncertainty, model: Model, validation: Loader) -> float:
+    """Fitted on the logits of the validation part; 1 where none is asked for."""
+    if asked.calibrate == "none":
+        return 1.0
+    module = model.module.cpu().eval()
+    batches = [(module(rows.categorical.long(), rows.numeric).numpy(), rows.labels.numpy()) for rows in validation.in_order(_BATCH)]
+    return calibration.fitted(np.concatenate([logits for logits, _ in batches]), np.concatenate([labels for _, labels in batches]))
 
 
 def _score(scorer: Scorer, module: nn.Module, validation: Loader) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from jobs.steps.contenders import BASELINE, CHAMPION, MODEL
+from jobs.steps.contenders import BASELINE, CHAMPION, MODEL, UNCALIBRATED
 
 INK = "#2b3440"  # replaced by currentColor in the SVG, so nothing else may use this very colour
 # Okabe and Ito 2008: told apart with any colour vision; the line styles say the same once more.
@@ -28,6 +28,7 @@ STYLES: dict[str, dict[str, Any]] = {
     MODEL: {"color": BLUE, "linestyle": "-", "linewidth": 2.2, "zorder": 4},
     BASELINE: {"color": ORANGE, "linestyle": "--", "linewidth": 1.7, "zorder": 3},
     CHAMPION: {"color": GREEN, "linestyle": "-.", "linewidth": 1.7, "zorder": 3},
+    UNCALIBRATED: {"color": RED, "linestyle": (0, (1, 1.5)), "linewidth": 1.7, "zorder": 3},
 }
 _SETTINGS: Any = {
     "font.size": 10,

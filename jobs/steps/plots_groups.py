@@ -22,8 +22,8 @@ _FEATURES, _VALUES = 20, 24  # drawn at most: the tables and metrics.json have a
 _PART_COLORS = {"train": GREY, "validation": ORANGE, "test": BLUE}
 
 
-def confusion(labels: Floats, model: Contender) -> Plot:
-    """What happened against what the model says, in four counted boxes."""
+def confusion(labels: Floats, model: Contender, *, by_cost: bool = False) -> Plot:
+    """What happened against what the model says, in four counted boxes. ``by_cost``: how the threshold was chosen."""
     flagged = model.scores >= model.threshold
     counts = np.array([[np.count_nonzero((labels == real) & (flagged == said)) for said in (0, 1)] for real in (0, 1)])
     shares = counts / counts.sum(axis=1, keepdims=True)
@@ -48,8 +48,12 @@ def confusion(labels: Floats, model: Contender) -> Plot:
             alt=f"Of {counts[1].sum():,} positives {counts[1, 1]:,} are flagged and {counts[1, 0]:,} missed; "
             f"of {counts[0].sum():,} negatives {counts[0, 1]:,} are flagged by mistake.",
             what="All test rows in four boxes: what happened (rows) against what the model says once its probability is cut into yes and no (columns).",
-            good="Most of each row in its green box. The threshold was chosen on the validation part for the best F1; "
-            "move it if misses and false alarms cost you differently.",
+            good="Most of each row in its green box. The threshold was chosen on the validation part "
+            + (
+                "for the lowest cost: the cheaper mistake may be the frequent one."
+                if by_cost
+                else "for the best F1; move it if misses and false alarms cost you differently."
+            ),
         )
 
 

@@ -25,7 +25,8 @@ from jobs.steps import predict_fit
 from jobs.steps.predict_rows import Piece, Rows
 
 PROBABILITY, LABEL, PREDICTION = "probability", "label", "prediction"
-ANSWERS = (PROBABILITY, LABEL, PREDICTION)
+LOW, HIGH = "prediction_low", "prediction_high"  # of a bundle with intervals
+ANSWERS = (PROBABILITY, LABEL, PREDICTION, LOW, HIGH)
 _OWN = b"seatrial"  # key in a file's metadata
 _COMPRESSION = "zstd"
 
@@ -121,7 +122,7 @@ def _answer(asked: Asked, batch: pa.RecordBatch, position: int) -> tuple[pa.Reco
 def _said(asked: Asked, scores: NDArray[np.float32]) -> dict[str, pa.Array]:
     """What the model says, as columns."""
     if asked.threshold is None and scores.ndim == 1:
-        return {PREDICTION: pa.array(scores)}
+        return {PREDICTION: pa.array(scores), **_ends(asked, scores)}
     if asked.threshold is None:  # of several classes the likeliest one, as serving answers
         likeliest = pa.array(scores.argmax(axis=1).astype(np.int32))
         names = pa.array(asked.scorer.bundle.classes, pa.string())
@@ -130,11 +131,20 @@ def _said(asked: Asked, scores: NDArray[np.float32]) -> dict[str, pa.Array]:
     return {PROBABILITY: pa.array(scores), LABEL: pa.array((scores.astype(np.float64) >= asked.threshold).astype(np.int8))}
 
 
+def _ends(asked: Asked, values: NDArray[np.float32]) -> dict[str, pa.Array]:
+    """Rounded to float32 last, from the ends that serving answers."""
+    if not (found := asked.scorer.bundle.intervals):
+        return {}
+    exact = values.astype(np.float64)
+    return {name: pa.array((exact + reach).astype(np.float32)) for name, reach in ((LOW, -found.half_width), (HIGH, found.half_width))}
+
+
 def _schema(asked: Asked) -> pa.Schema:
     known = asked.rows.schema(asked.rows.files[0])
     ids = [pa.field(name, known.field(name).type) for name in asked.ids] or [pa.field(ROW_NUMBER, pa.int64())]
     if asked.scorer.task.name in ("regression", "forecast"):
-        return pa.schema([*ids, pa.field(PREDICTION, pa.float32())])
+        names = (PREDICTION, LOW, HIGH) if asked.scorer.bundle.intervals else (PREDICTION,)
+        return pa.schema([*ids, *(pa.field(name, pa.float32()) for name in names)])
     return pa.schema([*ids, pa.field(PROBABILITY, pa.float32()), pa.field(LABEL, pa.int8() if asked.threshold is not None else pa.string())])
 
 

@@ -46,15 +46,16 @@ def draw(evaluation: Evaluation) -> list[Plot]:
 
 def _of_task(evaluation: Evaluation) -> list[Plot]:
     labels, compared, model = evaluation.labels, evaluation.contenders, evaluation.model
+    believed = [*compared, evaluation.uncalibrated] if evaluation.uncalibrated else compared
     if evaluation.task.name == "binary":
         return [
             plots_curves.roc(labels, compared),
             plots_curves.precision_recall(labels, compared),
-            plots_curves.calibration(labels, compared),
-            plots_groups.confusion(labels, model),
+            plots_curves.calibration(labels, believed),
+            plots_groups.confusion(labels, model, by_cost=evaluation.bundle.costs is not None),
         ]
     if evaluation.task.name == "multiclass":
-        return [plots_classes.confusion(labels, model, evaluation.bundle.classes), plots_classes.reliability(labels, compared)]
+        return [plots_classes.confusion(labels, model, evaluation.bundle.classes), plots_classes.reliability(labels, believed)]
     unit = evaluation.manifest.label.unit
     return [plots_values.agreement(labels, model, unit), plots_values.errors(labels, compared, unit)]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.contracts.errors import RequestError
 from jobs.contracts.job import Context, Job
+from jobs.steps import uncertainty
 
 DEFAULTS = {"seed": 0, "batch": 4096, "epochs": 0}
 ONLY = 1  # a train step has one input and one output, whatever they are called
@@ -52,7 +53,7 @@ class Settings:
 
 def workload_params(job: Job) -> dict[str, Any]:
     """The parameters that the room does not know, for the workload's function."""
-    return {name: value for name, value in job.params.items() if name not in DEFAULTS}
+    return {name: value for name, value in job.params.items() if name not in DEFAULTS and name not in uncertainty.NAMES}
 
 
 def only(places: dict[str, str], kind: str) -> str:

@@ -4,6 +4,7 @@
     params   seed: 0          of the initial weights and of the order of rows
              batch: 4096      rows per step, of all workers together
              epochs: 0        at most; 0 = what the model asks for
+             calibrate, costs, intervals: see :mod:`jobs.steps.uncertainty`
              the others are the workload's own
     input    parameters       optional: what a tune step found, in place of these
     resources.workers: 0      trains in this process; from 1 on Ray Train runs that many

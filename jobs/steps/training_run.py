@@ -19,6 +19,7 @@ from jobs.steps.device import place
 from jobs.steps.loader import Loader
 from jobs.steps.settings import Settings, only, workload_params
 from jobs.steps.training_loop import Worker, train
+from jobs.steps.uncertainty import Uncertainty
 
 
 def run(context: Context, rank: int = 0, world: int = 1) -> Progress:
@@ -54,6 +55,7 @@ def build(context: Context, manifest: Manifest) -> Model:
     if (model.task == "multiclass") != bool(model.classes):
         hint = "name the label's values in `classes` for task multiclass, and for no other"
         raise RequestError(f"a model for {model.task} has {len(model.classes)} classes", where=context.job.entry, hint=hint)
+    Uncertainty.of(context.job).check(model.task)
     if unknown := {*model.categorical, *model.texts, *model.numeric} - {column.name for column in manifest.features}:
         raise RequestError(
             f"the model wants {sorted(unknown)}, which are no features of this dataset", where=context.job.entry, hint="choose columns from the manifest"

@@ -142,7 +142,7 @@ function points(change) {
 
 function verdict(found, percent) {
   if (page.form.task === "binary") return `${found.answer.label ? "Yes: at or above" : "No: below"} the threshold of ${percent(page.form.threshold)}. `;
-  return "";
+  return found.answer.low === undefined ? "" : `Between ${brief(found.answer.low)} and ${brief(found.answer.high)}. `;
 }
 
 function answer(found) {

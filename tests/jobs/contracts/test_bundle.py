@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobs.contracts import bundle as bundles
+from jobs.contracts import fingerprint
 from jobs.contracts.errors import InputError, IntegrityError
 from tests.factories import make_bundle, make_dataset
 
@@ -40,3 +41,13 @@ def test_a_tampered_schema_is_refused(bundle: Path) -> None:
 def test_a_folder_without_bundle_json_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no bundle\.json"):
         bundles.load(str(tmp_path))
+
+
+def test_a_bundle_from_before_a_field_loads_with_its_old_fingerprint(bundle: Path) -> None:
+    said = json.loads((bundle / "bundle.json").read_text())
+    assert not {"classes", "temperature", "costs", "intervals"} & set(said)
+    loaded = bundles.load(str(bundle))
+    assert (loaded.temperature, loaded.costs, loaded.intervals) == (1.0, None, None)
+    first = {key: value for key, value in said.items() if key not in ("recorded", "run")}
+    assert loaded.fingerprint == fingerprint.of(first)
+    assert loaded.fingerprint != loaded.model_copy(update={"temperature": 1.5}).fingerprint
