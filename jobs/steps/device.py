@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+
+import torch
 
 from jobs.contracts.errors import SetupError
 
@@ -35,3 +38,7 @@ def place(gpus: int, *, cuda: bool, bfloat16: bool) -> Placement:
             hint="set gpu: 0, or run on a machine with a GPU and a CUDA build of torch",
         )
     return Placement("cuda", "nccl", amp=bfloat16, pinned=True)
+
+
+def autocast(placement: Placement) -> AbstractContextManager[object]:
+    return torch.autocast(placement.device, dtype=torch.bfloat16) if placement.amp else nullcontext()

@@ -4,6 +4,8 @@
     params   seed: 0          of the initial weights and of the order of rows
              batch: 4096      rows per step, of all workers together
              epochs: 0        at most; 0 = what the model asks for
+             accumulate: 1    pieces in which each worker computes its part of a batch; more need less memory
+             clip: 0          longest gradient, 2-norm over all weights; 0 = as it comes
              the others are the workload's own
     input    parameters       optional: what a tune step found, in place of these
     resources.workers: 0      trains in this process; from 1 on Ray Train runs that many

@@ -9,21 +9,21 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from jobs.contracts.errors import RunError
 from jobs.contracts.workload import Model
 from jobs.steps import checkpoints
 from jobs.steps.checkpoints import Progress
-from jobs.steps.device import Placement
+from jobs.steps.device import Placement, autocast
+from jobs.steps.gradients import backward
 from jobs.steps.loader import Loader, Rows
 from jobs.steps.objectives import Objective, objective_of
+from jobs.steps.parallel import replicated
 from jobs.steps.settings import Settings
 from jobs.steps.usage import Usage
 
@@ -31,7 +31,6 @@ Report = Callable[..., None]  # Context.report: message, fraction=…, **metrics
 
 _EVALUATION_BATCH = 16_384  # rows; no gradients, so only memory limits it
 _REPORT_EVERY = 5.0  # seconds between signs of life inside an epoch
-_ONE_BUCKET = 1 << 10  # MB; these models are small: one exchange of gradients per step beats several
 _WARM_UP, _FINAL = 0.2, 0.01  # share of the steps with rising rate; last rate as a share of the highest
 
 
@@ -52,7 +51,7 @@ def train(model: Model, training: Loader, validation: Loader, settings: Settings
     module, objective = model.module.to(worker.placement.device), objective_of(model)
     optimizer = torch.optim.AdamW(module.parameters(), lr=model.learning_rate, weight_decay=model.weight_decay, fused=True)
     progress = _resume(module, optimizer, settings, report if worker.rank == 0 else _silent)
-    parallel, usage = wrap(module, worker), Usage()
+    parallel, usage = module if worker.world == 1 else replicated(module, every_pass=settings.accumulate == 1), Usage()
     while not progress.stopped:
         started = time.monotonic()
         torch.manual_seed(_mix(settings.seed, progress.epoch, worker.rank))
@@ -60,7 +59,7 @@ def train(model: Model, training: Loader, validation: Loader, settings: Settings
         batches = training.shuffled(settings.batch // worker.world, seed=settings.seed, epoch=progress.epoch)
         rates = Rates(model.learning_rate, steps * settings.epochs, progress.epoch * steps)
         within = _Within(report, progress.epoch, steps, settings.epochs) if worker.rank == 0 else None
-        loss = run_epoch(parallel, optimizer, batches, rates, worker.placement, objective, within)
+        loss = run_epoch(parallel, optimizer, batches, rates, worker.placement, objective, within, accumulate=settings.accumulate, clip=settings.clip)
         seconds = time.monotonic() - started
         measured = evaluate(module, validation, worker, objective)
         if not math.isfinite(measured.loss):
@@ -75,14 +74,6 @@ def train(model: Model, training: Loader, validation: Loader, settings: Settings
             if progress.stopped or progress.epoch == progress.best_epoch or settings.every_epoch:
                 checkpoints.save(settings.checkpoints, progress, module, optimizer, keep=settings.keep)
     return progress
-
-
-def wrap(module: nn.Module, worker: Worker) -> nn.Module:
-    """The module with gradients averaged over all workers."""
-    if worker.world == 1:
-        return module
-    # Buffers are constants fitted from the manifest, equal everywhere: sending them at every step would be waste.
-    return DistributedDataParallel(module, forward_sync_buffers=False, gradient_as_bucket_view=True, static_graph=True, bucket_cap_mb=_ONE_BUCKET)
 
 
 @dataclass
@@ -114,21 +105,26 @@ def run_epoch(
     placement: Placement,
     objective: Objective,
     within: Callable[[], None] | None = None,
+    *,
+    accumulate: int = 1,
+    clip: float = 0.0,
 ) -> float:
-    """One pass over ``batches``; the mean training loss of this worker. Reads no result from the device before the end."""
+    """One pass over ``batches``; the mean training loss of this worker. Reads no result from the device before the end.
+
+    Each batch is one optimizer step, computed in ``accumulate`` pieces. ``clip``: longest gradient, as the 2-norm over all
+    weights; a longer one is shortened. 0 = as it comes.
+    """
     module.train()
     losses: list[Tensor] = []
     for rows in batches:
         batch = (rows.pin() if placement.pinned else rows).to(placement.device, non_blocking=placement.non_blocking)
         for group in optimizer.param_groups:
             group["lr"] = rates.next()
-        with autocast(placement):
-            logits = module(batch.categorical, batch.numeric)
-        loss = objective.loss(logits.float(), batch.labels, "mean")
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        losses.append(backward(module, batch, placement, objective, accumulate))
+        if clip:
+            nn.utils.clip_grad_norm_(module.parameters(), clip)
         optimizer.step()
-        losses.append(loss.detach())
         if within:
             within()
     return float(torch.stack(losses).mean())
@@ -155,10 +151,6 @@ def evaluate(module: nn.Module, loader: Loader, worker: Worker, objective: Objec
     if worker.world > 1:
         dist.all_reduce(totals)
     return Measured(float(totals[0] / totals[1]), objective.quality(totals[2:]))
-
-
-def autocast(placement: Placement) -> AbstractContextManager[object]:
-    return torch.autocast(placement.device, dtype=torch.bfloat16) if placement.amp else nullcontext()
 
 
 def _resume(module: nn.Module, optimizer: torch.optim.Optimizer, settings: Settings, report: Report) -> Progress:
