@@ -10,7 +10,8 @@ from typing import Any
 from jobs.contracts.errors import RequestError
 from jobs.contracts.job import Context, Job
 
-DEFAULTS: dict[str, Any] = {"seed": 0, "batch": 4096, "epochs": 0, "accumulate": 1, "clip": 0.0}
+DEFAULTS: dict[str, Any] = {"seed": 0, "batch": 4096, "epochs": 0, "accumulate": 1, "clip": 0.0, "compile": "off", "precision": "auto"}
+CHOICES = {"compile": ("auto", "on", "off"), "precision": ("auto", "fp32", "bf16")}
 ONLY = 1  # a train step has one input and one output, whatever they are called
 
 
@@ -22,6 +23,8 @@ class Settings:
     epochs: int  # at most; 0 = as many as the model asks for
     accumulate: int  # pieces in which a worker computes its part of a batch
     clip: float  # longest gradient, 2-norm over all weights; 0 = as it comes
+    compile: str  # auto | on | off
+    precision: str  # auto | fp32 | bf16
     checkpoints: Path
     every_epoch: bool  # save after each epoch; otherwise only the best, which the bundle needs
     keep: int  # newest checkpoints kept, besides the best
@@ -71,6 +74,8 @@ def _check_batch(batch: int, accumulate: int, workers: tuple[int, int]) -> None:
 
 
 def _like(default: Any, value: Any, name: str) -> Any:
+    if isinstance(default, str):
+        return _choice(value, name)
     return _number(value, name) if isinstance(default, float) else _whole(value, name)
 
 
@@ -90,3 +95,10 @@ def _number(value: Any, name: str) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
         raise RequestError(f"{value!r} is no number from 0", where=name, hint="correct it in the job file")
     return float(value)
+
+
+def _choice(value: Any, name: str) -> str:
+    spelled = {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value  # YAML reads a bare on as true
+    if spelled not in CHOICES[name]:
+        raise RequestError(f"{value!r} is none of {', '.join(CHOICES[name])}", where=f"params.{name}", hint="correct it in the job file")
+    return str(spelled)

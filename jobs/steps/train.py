@@ -6,6 +6,8 @@
              epochs: 0        at most; 0 = what the model asks for
              accumulate: 1    pieces in which each worker computes its part of a batch; more need less memory
              clip: 0          longest gradient, 2-norm over all weights; 0 = as it comes
+             compile: off     on = torch.compile; auto = on a GPU, in a run that is long enough to repay it
+             precision: auto  bf16 = activations in bfloat16, weights in float32; auto = on GPUs that have it; fp32
              the others are the workload's own
     input    parameters       optional: what a tune step found, in place of these
     resources.workers: 0      trains in this process; from 1 on Ray Train runs that many

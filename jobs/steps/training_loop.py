@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +20,7 @@ from jobs.contracts.errors import RunError
 from jobs.contracts.workload import Model
 from jobs.steps import checkpoints
 from jobs.steps.checkpoints import Progress
-from jobs.steps.device import Placement, autocast
+from jobs.steps.device import Placement, autocast, compiles, has_compiler
 from jobs.steps.gradients import backward
 from jobs.steps.loader import Loader, Rows
 from jobs.steps.objectives import Objective, objective_of
@@ -51,17 +52,21 @@ def train(model: Model, training: Loader, validation: Loader, settings: Settings
     module, objective = model.module.to(worker.placement.device), objective_of(model)
     optimizer = torch.optim.AdamW(module.parameters(), lr=model.learning_rate, weight_decay=model.weight_decay, fused=True)
     progress = _resume(module, optimizer, settings, report if worker.rank == 0 else _silent)
+    steps = training.steps(settings.batch // worker.world)
+    compiled = compiles(settings.compile, worker.placement.device, steps * (settings.epochs - progress.epoch), able=has_compiler())
+    if compiled:
+        module.compile()  # in place, unlike torch.compile(module): the weights keep their names
     parallel, usage = module if worker.world == 1 else replicated(module, every_pass=settings.accumulate == 1), Usage()
     while not progress.stopped:
         started = time.monotonic()
         torch.manual_seed(_mix(settings.seed, progress.epoch, worker.rank))
-        steps = training.steps(settings.batch // worker.world)
         batches = training.shuffled(settings.batch // worker.world, seed=settings.seed, epoch=progress.epoch)
         rates = Rates(model.learning_rate, steps * settings.epochs, progress.epoch * steps)
         within = _Within(report, progress.epoch, steps, settings.epochs) if worker.rank == 0 else None
         loss = run_epoch(parallel, optimizer, batches, rates, worker.placement, objective, within, accumulate=settings.accumulate, clip=settings.clip)
         seconds = time.monotonic() - started
-        measured = evaluate(module, validation, worker, objective)
+        with torch.compiler.set_stance("force_eager") if compiled else nullcontext():  # its batches are of other sizes: each would compile anew
+            measured = evaluate(module, validation, worker, objective)
         if not math.isfinite(measured.loss):
             raise RunError(
                 f"the validation loss became {measured.loss} in epoch {progress.epoch + 1}",
