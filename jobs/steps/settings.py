@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from jobs.contracts.errors import RequestError
-from jobs.contracts.job import Context, Job
+from jobs.contracts.job import PROFILE, Context, Job
 
-DEFAULTS: dict[str, Any] = {"seed": 0, "batch": 4096, "epochs": 0, "accumulate": 1, "clip": 0.0, "compile": "off", "precision": "auto"}
+DEFAULTS: dict[str, Any] = {"seed": 0, "batch": 4096, "epochs": 0, "accumulate": 1, "clip": 0.0, "compile": "off", "precision": "auto", "profile": False}
 CHOICES = {"compile": ("auto", "on", "off"), "precision": ("auto", "fp32", "bf16")}
 ONLY = 1  # a train step has one input and one output, whatever they are called
 
@@ -25,6 +25,8 @@ class Settings:
     clip: float  # longest gradient, 2-norm over all weights; 0 = as it comes
     compile: str  # auto | on | off
     precision: str  # auto | fp32 | bf16
+    profile: bool  # write a trace of a few steps
+    trace: Path  # where to
     checkpoints: Path
     every_epoch: bool  # save after each epoch; otherwise only the best, which the bundle needs
     keep: int  # newest checkpoints kept, besides the best
@@ -42,6 +44,7 @@ class Settings:
         return cls(
             job=job.fingerprint,
             **params,
+            trace=context.folder / PROFILE,
             checkpoints=context.checkpoints,
             every_epoch=job.checkpoint.get("every", "epoch") == "epoch",
             keep=_whole(job.checkpoint.get("keep", 2), "checkpoint.keep"),
@@ -74,6 +77,8 @@ def _check_batch(batch: int, accumulate: int, workers: tuple[int, int]) -> None:
 
 
 def _like(default: Any, value: Any, name: str) -> Any:
+    if isinstance(default, bool):
+        return _flag(value, name)
     if isinstance(default, str):
         return _choice(value, name)
     return _number(value, name) if isinstance(default, float) else _whole(value, name)
@@ -102,3 +107,9 @@ def _choice(value: Any, name: str) -> str:
     if spelled not in CHOICES[name]:
         raise RequestError(f"{value!r} is none of {', '.join(CHOICES[name])}", where=f"params.{name}", hint="correct it in the job file")
     return str(spelled)
+
+
+def _flag(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise RequestError(f"{value!r} is neither true nor false", where=f"params.{name}", hint="correct it in the job file")
+    return value

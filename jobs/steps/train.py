@@ -8,6 +8,7 @@
              clip: 0          longest gradient, 2-norm over all weights; 0 = as it comes
              compile: off     on = torch.compile; auto = on a GPU, in a run that is long enough to repay it
              precision: auto  bf16 = activations in bfloat16, weights in float32; auto = on GPUs that have it; fp32
+             profile: false   true = a trace of a few steps, profile.json.gz in the step's folder
              the others are the workload's own
     input    parameters       optional: what a tune step found, in place of these
     resources.workers: 0      trains in this process; from 1 on Ray Train runs that many
@@ -26,11 +27,12 @@ from typing import Any
 import torch
 
 from jobs.contracts import dataset as datasets
+from jobs.contracts import storage
 from jobs.contracts.bundle import Bundle
 from jobs.contracts.dataset import Manifest
 from jobs.contracts.entrypoint import run_step
 from jobs.contracts.errors import StepFailed, missing_extra
-from jobs.contracts.job import METRICS, Context, Product, StepResult
+from jobs.contracts.job import METRICS, PROFILE, Context, Product, StepResult
 from jobs.contracts.workload import Model
 from jobs.steps import checkpoints, training_run, tuned
 from jobs.steps.checkpoints import Progress
@@ -53,6 +55,9 @@ def train(context: Context) -> StepResult:
     context.report("exporting the best epoch's model")
     bundle = export(context, manifest, model, _validation(source, manifest, model), target)
     summary = _summary(context, progress, bundle, time.monotonic() - started)
+    if settings.profile and settings.trace.exists():
+        where = storage.join(context.mirror.uri, PROFILE) if context.mirror else settings.trace
+        context.report(f"where the time of a few steps went: {where}, for ui.perfetto.dev")
     return StepResult(outputs={name: Product(uri=target, fingerprint=bundle.fingerprint) for name in context.outputs}, summary=summary)
 
 

@@ -25,6 +25,7 @@ from jobs.steps.gradients import backward
 from jobs.steps.loader import Loader, Rows
 from jobs.steps.objectives import Objective, objective_of
 from jobs.steps.parallel import replicated
+from jobs.steps.profiling import profiled
 from jobs.steps.settings import Settings
 from jobs.steps.usage import Usage
 
@@ -57,13 +58,16 @@ def train(model: Model, training: Loader, validation: Loader, settings: Settings
     if compiled:
         module.compile()  # in place, unlike torch.compile(module): the weights keep their names
     parallel, usage = module if worker.world == 1 else replicated(module, every_pass=settings.accumulate == 1), Usage()
+    trace = settings.trace if settings.profile and worker.rank == 0 else None
     while not progress.stopped:
         started = time.monotonic()
         torch.manual_seed(_mix(settings.seed, progress.epoch, worker.rank))
         batches = training.shuffled(settings.batch // worker.world, seed=settings.seed, epoch=progress.epoch)
         rates = Rates(model.learning_rate, steps * settings.epochs, progress.epoch * steps)
         within = _Within(report, progress.epoch, steps, settings.epochs) if worker.rank == 0 else None
-        loss = run_epoch(parallel, optimizer, batches, rates, worker.placement, objective, within, accumulate=settings.accumulate, clip=settings.clip)
+        with profiled(trace, steps, within) as each:
+            loss = run_epoch(parallel, optimizer, batches, rates, worker.placement, objective, each, accumulate=settings.accumulate, clip=settings.clip)
+        trace = None  # the first epoch is enough
         seconds = time.monotonic() - started
         with torch.compiler.set_stance("force_eager") if compiled else nullcontext():  # its batches are of other sizes: each would compile anew
             measured = evaluate(module, validation, worker, objective)
