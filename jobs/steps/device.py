@@ -51,8 +51,8 @@ def place(gpus: int, *, cuda: bool, bfloat16: bool, precision: str = "auto") -> 
 def compiles(wish: str, device: str, steps: int, *, able: bool) -> bool:
     """Whether the model is compiled (torch.compile).
 
-    ``wish``: on, off, or auto: on a GPU, when the optimizer steps still to come repay it. ``able``: there is a C compiler, which
-    torch's own builds its kernels with. Errors: SetupError when it is asked for and cannot be.
+    ``wish``: on, off, or auto: on a GPU, when the optimizer ``steps`` of the whole run repay it, so that a resumed run decides alike.
+    ``able``: there is a C compiler, which torch's own builds its kernels with. Errors: SetupError when it is asked for and cannot be.
     """
     if wish == "on" and not able:
         raise SetupError("torch.compile needs a C compiler, and there is none here", where="params.compile", hint="install gcc, or set compile: auto")

@@ -10,8 +10,18 @@ from typing import Any
 from jobs.contracts.errors import RequestError
 from jobs.contracts.job import PROFILE, Context, Job
 
-DEFAULTS: dict[str, Any] = {"seed": 0, "batch": 4096, "epochs": 0, "accumulate": 1, "clip": 0.0, "compile": "off", "precision": "auto", "profile": False}
-CHOICES = {"compile": ("auto", "on", "off"), "precision": ("auto", "fp32", "bf16")}
+DEFAULTS: dict[str, Any] = {
+    "seed": 0,
+    "batch": 4096,
+    "epochs": 0,
+    "accumulate": 1,
+    "clip": 0.0,
+    "compile": "off",
+    "precision": "auto",
+    "sharding": "ddp",
+    "profile": False,
+}
+CHOICES = {"compile": ("auto", "on", "off"), "precision": ("auto", "fp32", "bf16"), "sharding": ("ddp", "fsdp")}
 ONLY = 1  # a train step has one input and one output, whatever they are called
 
 
@@ -25,6 +35,7 @@ class Settings:
     clip: float  # longest gradient, 2-norm over all weights; 0 = as it comes
     compile: str  # auto | on | off
     precision: str  # auto | fp32 | bf16
+    sharding: str  # ddp = every worker has the whole model, fsdp = a part of it
     profile: bool  # write a trace of a few steps
     trace: Path  # where to
     checkpoints: Path

@@ -8,6 +8,7 @@
              clip: 0          longest gradient, 2-norm over all weights; 0 = as it comes
              compile: off     on = torch.compile; auto = on a GPU, in a run that is long enough to repay it
              precision: auto  bf16 = activations in bfloat16, weights in float32; auto = on GPUs that have it; fp32
+             sharding: ddp    fsdp = each worker keeps a part of the model, for one that is too large
              profile: false   true = a trace of a few steps, profile.json.gz in the step's folder
              the others are the workload's own
     input    parameters       optional: what a tune step found, in place of these

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import repeat
 
 import torch
 import torch.distributed as dist
@@ -24,9 +25,10 @@ from jobs.steps.device import Placement, autocast, compiles, has_compiler
 from jobs.steps.gradients import backward
 from jobs.steps.loader import Loader, Rows
 from jobs.steps.objectives import Objective, objective_of
-from jobs.steps.parallel import replicated
+from jobs.steps.parallel import blocks, in_step, replicated, shard
 from jobs.steps.profiling import profiled
 from jobs.steps.settings import Settings
+from jobs.steps.training_state import collect
 from jobs.steps.usage import Usage
 
 Report = Callable[..., None]  # Context.report: message, fraction=…, **metrics
@@ -50,14 +52,14 @@ def train(model: Model, training: Loader, validation: Loader, settings: Settings
 
     Errors: RunError when the loss is no longer a number.
     """
-    module, objective = model.module.to(worker.placement.device), objective_of(model)
+    objective, sharded = objective_of(model), settings.sharding == "fsdp" and worker.world > 1
+    steps = training.steps(settings.batch // worker.world)
+    compiled = compiles(settings.compile, worker.placement.device, steps * settings.epochs, able=has_compiler())
+    module = _placed(model.module, worker, compiled=compiled, sharded=sharded)
     optimizer = torch.optim.AdamW(module.parameters(), lr=model.learning_rate, weight_decay=model.weight_decay, fused=True)
     progress = _resume(module, optimizer, settings, report if worker.rank == 0 else _silent)
-    steps = training.steps(settings.batch // worker.world)
-    compiled = compiles(settings.compile, worker.placement.device, steps * (settings.epochs - progress.epoch), able=has_compiler())
-    if compiled:
-        module.compile()  # in place, unlike torch.compile(module): the weights keep their names
-    parallel, usage = module if worker.world == 1 else replicated(module, every_pass=settings.accumulate == 1), Usage()
+    parallel = module if sharded or worker.world == 1 else replicated(module, every_pass=settings.accumulate == 1)
+    usage = Usage()
     trace = settings.trace if settings.profile and worker.rank == 0 else None
     while not progress.stopped:
         started = time.monotonic()
@@ -70,19 +72,32 @@ def train(model: Model, training: Loader, validation: Loader, settings: Settings
         trace = None  # the first epoch is enough
         seconds = time.monotonic() - started
         with torch.compiler.set_stance("force_eager") if compiled else nullcontext():  # its batches are of other sizes: each would compile anew
-            measured = evaluate(module, validation, worker, objective)
+            measured = evaluate(module, validation, worker, objective, together=sharded)
         if not math.isfinite(measured.loss):
             raise RunError(
                 f"the validation loss became {measured.loss} in epoch {progress.epoch + 1}",
                 hint="lower the model's learning_rate, or look for absurd values in the features",
             )
         progress = progress.after_epoch(measured.loss, patience=model.patience, max_epochs=settings.epochs)
+        saves = progress.stopped or progress.epoch == progress.best_epoch or settings.every_epoch
+        tensors = collect(module, optimizer) if saves and (sharded or worker.rank == 0) else {}
         if worker.rank == 0:
             rows = steps * settings.batch
             _report_epoch(report, progress, settings.epochs, loss, measured, rows / seconds, objective, {"learning_rate": rates.last, **usage.look()})
-            if progress.stopped or progress.epoch == progress.best_epoch or settings.every_epoch:
-                checkpoints.save(settings.checkpoints, progress, module, optimizer, keep=settings.keep)
+            if saves:
+                checkpoints.save(settings.checkpoints, progress, tensors, keep=settings.keep)
     return progress
+
+
+def _placed(module: nn.Module, worker: Worker, *, compiled: bool, sharded: bool) -> nn.Module:
+    """The module on the worker's device. Compiled in place, unlike by ``torch.compile(module)``: the weights keep their names."""
+    if compiled:
+        for part in (list(blocks(module)) if sharded else []) or [module]:  # what exchanges weights is not compiled
+            part.compile()
+    if not sharded:
+        return module.to(worker.placement.device)
+    shard(module, worker.placement.device, worker.world)
+    return module
 
 
 @dataclass
@@ -146,14 +161,20 @@ class Measured:
 
 
 @torch.inference_mode()
-def evaluate(module: nn.Module, loader: Loader, worker: Worker, objective: Objective) -> Measured:
-    """Mean loss and quality over all workers' rows: one exchange of fixed size."""
+def evaluate(module: nn.Module, loader: Loader, worker: Worker, objective: Objective, *, together: bool = False) -> Measured:
+    """Mean loss and quality over all workers' rows: one exchange of fixed size.
+
+    ``together``: the module is in shards, so all workers must compute the same number of batches.
+    """
     module.eval()
     totals = torch.zeros(2 + objective.size, dtype=torch.float64, device=worker.placement.device)
-    for rows in loader.in_order(_EVALUATION_BATCH):
+    batches = loader.in_order(_EVALUATION_BATCH)
+    for rows, counts in in_step(batches, worker.placement.device) if together else zip(batches, repeat(True)):
         batch = rows.to(worker.placement.device, non_blocking=False)
         with autocast(worker.placement):
             logits = module(batch.categorical, batch.numeric).float()
+        if not counts:
+            continue
         totals[0] += objective.loss(logits, batch.labels, "sum")
         totals[1] += len(rows)
         totals[2:] += objective.tally(logits, batch.labels)
