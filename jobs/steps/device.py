@@ -24,10 +24,6 @@ class Placement:
     amp: bool
     pinned: bool
 
-    @property
-    def non_blocking(self) -> bool:
-        return self.pinned
-
 
 def place(gpus: int, *, cuda: bool, bfloat16: bool, precision: str = "auto") -> Placement:
     """GPU where one per worker is asked for, CPU otherwise. bfloat16 needs no loss scaling, so AMP is used only with it.

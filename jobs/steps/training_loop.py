@@ -26,6 +26,7 @@ from jobs.steps.gradients import backward
 from jobs.steps.loader import Loader, Rows
 from jobs.steps.objectives import Objective, objective_of
 from jobs.steps.parallel import blocks, in_step, replicated, shard
+from jobs.steps.prefetch import on_device
 from jobs.steps.profiling import profiled
 from jobs.steps.settings import Settings
 from jobs.steps.training_state import collect
@@ -140,8 +141,7 @@ def run_epoch(
     """
     module.train()
     losses: list[Tensor] = []
-    for rows in batches:
-        batch = (rows.pin() if placement.pinned else rows).to(placement.device, non_blocking=placement.non_blocking)
+    for batch in on_device(batches, placement):
         for group in optimizer.param_groups:
             group["lr"] = rates.next()
         optimizer.zero_grad(set_to_none=True)
