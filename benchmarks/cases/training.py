@@ -34,6 +34,7 @@ from jobs.steps.device import place
 from jobs.steps.loader import Loader, Rows
 from jobs.steps.objectives import objective_of
 from jobs.steps.settings import Settings
+from jobs.steps.training_state import collect
 
 CODE, ENTRY = REPOSITORY / "examples" / "flights", "flights.model:build"
 BATCH = 4096  # rows of all workers together
@@ -83,7 +84,7 @@ def checkpointing(bench: Bench, work: Path, dataset: str) -> None:
     seconds = []
     for epoch in range(1, 22):
         started = time.perf_counter()
-        checkpoints.save(settings.checkpoints, checkpoints.Progress(settings.job, epoch=epoch), model.module, optimizer, keep=settings.keep)
+        checkpoints.save(settings.checkpoints, checkpoints.Progress(settings.job, epoch=epoch), collect(model.module, optimizer), keep=settings.keep)
         seconds.append(time.perf_counter() - started)
     bench.note(Figure("training", "one checkpoint, written and synced", 1e3 * statistics.median(seconds), "ms"))
     if bench.full:

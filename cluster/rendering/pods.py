@@ -83,6 +83,7 @@ def pod_spec(
         "enableServiceLinks": False,  # a Service named seatrial-… would otherwise set SEATRIAL_* variables of its own
         "securityContext": POD_SECURITY,
         **({"imagePullSecrets": [{"name": name} for name in settings.images.pull_secrets]} if settings.images.pull_secrets else {}),
+        **({"runtimeClassName": settings.gpu_runtime_class} if gpu and settings.gpu_runtime_class else {}),
         **({"nodeSelector": selector} if selector else {}),
         **({"tolerations": tolerations} if tolerations else {}),
         "containers": [only],

@@ -29,8 +29,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from jobs.contracts import storage
 from jobs.contracts.mirror import Mirror, scratch
 
-METRICS, OUTPUTS, ERROR, CHECKPOINTS = "metrics.jsonl", "outputs.json", "error.json", "checkpoints"
-MIRRORED = (METRICS, CHECKPOINTS)  # of a step's folder in an object store, in this order: metrics before the checkpoints they lead to
+METRICS, OUTPUTS, ERROR, CHECKPOINTS, PROFILE = "metrics.jsonl", "outputs.json", "error.json", "checkpoints", "profile.json.gz"
+MIRRORED = (METRICS, PROFILE, CHECKPOINTS)  # of a step's folder in an object store, in this order: metrics before the checkpoints they lead to
 
 
 class Job(BaseModel):

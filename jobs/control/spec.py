@@ -235,6 +235,8 @@ class KubernetesTarget(_Frozen):
     """Labels that nodes of all pods must have."""
     gpu_node_selector: dict[str, str] = Field(default_factory=dict)
     """Labels that nodes of GPU pods must have as well."""
+    gpu_runtime_class: str = Field(default="", pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$", max_length=253)
+    """RuntimeClass of GPU pods, such as ``nvidia``, where the nodes' default runtime has no GPU support."""
     tolerations: tuple[dict[str, Any], ...] = ()
     """Tolerations of all pods; GPU pods also tolerate ``nvidia.com/gpu``."""
     queue: str = ""

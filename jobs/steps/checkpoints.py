@@ -25,11 +25,11 @@ from torch import Tensor, nn
 
 from jobs.contracts import storage
 from jobs.contracts.errors import IntegrityError
+from jobs.steps.training_state import MODEL, OPTIMIZER, put_back
 
 logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"epoch-(\d{5})-([0-9a-f]{16})\.safetensors")
-_MODEL, _OPTIMIZER = "model.", "optimizer."
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,14 @@ class Checkpoint:
     optimizer: dict[str, Tensor]  # "<parameter's number>.<name>"
 
 
-def save(folder: Path, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer, *, keep: int = 2) -> None:
-    """Write a checkpoint, then remove those that are neither among the newest ``keep`` nor the best, and what a killed writer left.
+def save(folder: Path, progress: Progress, tensors: Mapping[str, Tensor], *, keep: int = 2) -> None:
+    """Write a checkpoint of what :func:`training_state.collect` found.
+
+    Then remove those that are neither among the newest ``keep`` nor the best, and what a killed writer left.
 
     Errors: StorageError when the disk is full; earlier checkpoints stay.
     """
-    moments = optimizer.state_dict()["state"]
-    tensors = {_MODEL + name: tensor for name, tensor in model.state_dict().items()}
-    tensors |= {f"{_OPTIMIZER}{number}.{name}": torch.as_tensor(value) for number, state in moments.items() for name, value in state.items()}
-    data = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {"progress": json.dumps(asdict(progress))})
+    data = save_tensors(dict(tensors), {"progress": json.dumps(asdict(progress))})
     storage.write_bytes(str(folder / f"epoch-{progress.epoch:05d}-{_digest(data)}.safetensors"), data)
     # One process writes here, so any other temporary file is of one that was killed while it wrote.
     for leftover in folder.glob(".epoch-*.safetensors.*"):
@@ -98,12 +97,7 @@ def of_epoch(folder: Path, job: str, epoch: int) -> Checkpoint:
 
 def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Put a checkpoint's tensors back into a model and an optimizer of the same shape."""
-    model.load_state_dict(checkpoint.model)
-    states: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in checkpoint.optimizer.items():
-        number, _, name = key.partition(".")
-        states.setdefault(int(number), {})[name] = tensor
-    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    put_back(checkpoint.model, checkpoint.optimizer, model, optimizer)
 
 
 def _listed(folder: Path) -> list[tuple[int, str, Path]]:
@@ -117,11 +111,12 @@ def _open(path: Path) -> Checkpoint | None:
     try:
         if _digest(data) != _NAME.fullmatch(path.name)[2]:  # type: ignore[index]
             raise ValueError("its content does not match the SHA-256 in its name")
-        tensors, progress = load_tensors(data), Progress(**json.loads(_metadata(data)["progress"]))
+        tensors = dict(sorted(load_tensors(data).items()))  # in an order that is the same in every process
+        progress = Progress(**json.loads(_metadata(data)["progress"]))
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
         logger.warning("checkpoint %s is damaged (%s): using an earlier one", path.name, error)
         return None
-    return Checkpoint(progress, _below(_MODEL, tensors), _below(_OPTIMIZER, tensors))
+    return Checkpoint(progress, _below(MODEL, tensors), _below(OPTIMIZER, tensors))
 
 
 def _metadata(data: bytes) -> dict[str, Any]:

@@ -4,6 +4,12 @@
     params   seed: 0          of the initial weights and of the order of rows
              batch: 4096      rows per step, of all workers together
              epochs: 0        at most; 0 = what the model asks for
+             accumulate: 1    pieces in which each worker computes its part of a batch; more need less memory
+             clip: 0          longest gradient, 2-norm over all weights; 0 = as it comes
+             compile: off     on = torch.compile; auto = on a GPU, in a run that is long enough to repay it
+             precision: auto  bf16 = activations in bfloat16, weights in float32; auto = on GPUs that have it; fp32
+             sharding: ddp    fsdp = each worker keeps a part of the model, for one that is too large
+             profile: false   true = a trace of a few steps, profile.json.gz in the step's folder
              calibrate, costs, intervals: see :mod:`jobs.steps.uncertainty`
              the others are the workload's own
     input    parameters       optional: what a tune step found, in place of these
@@ -23,11 +29,12 @@ from typing import Any
 import torch
 
 from jobs.contracts import dataset as datasets
+from jobs.contracts import storage
 from jobs.contracts.bundle import Bundle
 from jobs.contracts.dataset import Manifest
 from jobs.contracts.entrypoint import run_step
 from jobs.contracts.errors import StepFailed, missing_extra
-from jobs.contracts.job import METRICS, Context, Product, StepResult
+from jobs.contracts.job import METRICS, PROFILE, Context, Product, StepResult
 from jobs.contracts.workload import Model
 from jobs.steps import checkpoints, training_run, tuned
 from jobs.steps.checkpoints import Progress
@@ -50,6 +57,9 @@ def train(context: Context) -> StepResult:
     context.report("exporting the best epoch's model")
     bundle = export(context, manifest, model, _validation(source, manifest, model), target)
     summary = _summary(context, progress, bundle, time.monotonic() - started)
+    if settings.profile and settings.trace.exists():
+        where = storage.join(context.mirror.uri, PROFILE) if context.mirror else settings.trace
+        context.report(f"where the time of a few steps went: {where}, for ui.perfetto.dev")
     return StepResult(outputs={name: Product(uri=target, fingerprint=bundle.fingerprint) for name in context.outputs}, summary=summary)
 
 

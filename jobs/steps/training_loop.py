@@ -9,29 +9,33 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import repeat
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from jobs.contracts.errors import RunError
 from jobs.contracts.workload import Model
 from jobs.steps import checkpoints
 from jobs.steps.checkpoints import Progress
-from jobs.steps.device import Placement
+from jobs.steps.device import Placement, autocast, compiles, has_compiler
+from jobs.steps.gradients import backward
 from jobs.steps.loader import Loader, Rows
 from jobs.steps.objectives import Objective, objective_of
+from jobs.steps.parallel import blocks, in_step, replicated, shard
+from jobs.steps.prefetch import on_device
+from jobs.steps.profiling import profiled
 from jobs.steps.settings import Settings
+from jobs.steps.training_state import collect
 from jobs.steps.usage import Usage
 
 Report = Callable[..., None]  # Context.report: message, fraction=…, **metrics
 
 _EVALUATION_BATCH = 16_384  # rows; no gradients, so only memory limits it
 _REPORT_EVERY = 5.0  # seconds between signs of life inside an epoch
-_ONE_BUCKET = 1 << 10  # MB; these models are small: one exchange of gradients per step beats several
 _WARM_UP, _FINAL = 0.2, 0.01  # share of the steps with rising rate; last rate as a share of the highest
 
 
@@ -49,40 +53,52 @@ def train(model: Model, training: Loader, validation: Loader, settings: Settings
 
     Errors: RunError when the loss is no longer a number.
     """
-    module, objective = model.module.to(worker.placement.device), objective_of(model)
+    objective, sharded = objective_of(model), settings.sharding == "fsdp" and worker.world > 1
+    steps = training.steps(settings.batch // worker.world)
+    compiled = compiles(settings.compile, worker.placement.device, steps * settings.epochs, able=has_compiler())
+    module = _placed(model.module, worker, compiled=compiled, sharded=sharded)
     optimizer = torch.optim.AdamW(module.parameters(), lr=model.learning_rate, weight_decay=model.weight_decay, fused=True)
     progress = _resume(module, optimizer, settings, report if worker.rank == 0 else _silent)
-    parallel, usage = wrap(module, worker), Usage()
+    parallel = module if sharded or worker.world == 1 else replicated(module, every_pass=settings.accumulate == 1)
+    usage = Usage()
+    trace = settings.trace if settings.profile and worker.rank == 0 else None
     while not progress.stopped:
         started = time.monotonic()
         torch.manual_seed(_mix(settings.seed, progress.epoch, worker.rank))
-        steps = training.steps(settings.batch // worker.world)
         batches = training.shuffled(settings.batch // worker.world, seed=settings.seed, epoch=progress.epoch)
         rates = Rates(model.learning_rate, steps * settings.epochs, progress.epoch * steps)
         within = _Within(report, progress.epoch, steps, settings.epochs) if worker.rank == 0 else None
-        loss = run_epoch(parallel, optimizer, batches, rates, worker.placement, objective, within)
+        with profiled(trace, steps, within) as each:
+            loss = run_epoch(parallel, optimizer, batches, rates, worker.placement, objective, each, accumulate=settings.accumulate, clip=settings.clip)
+        trace = None  # the first epoch is enough
         seconds = time.monotonic() - started
-        measured = evaluate(module, validation, worker, objective)
+        with torch.compiler.set_stance("force_eager") if compiled else nullcontext():  # its batches are of other sizes: each would compile anew
+            measured = evaluate(module, validation, worker, objective, together=sharded)
         if not math.isfinite(measured.loss):
             raise RunError(
                 f"the validation loss became {measured.loss} in epoch {progress.epoch + 1}",
                 hint="lower the model's learning_rate, or look for absurd values in the features",
             )
         progress = progress.after_epoch(measured.loss, patience=model.patience, max_epochs=settings.epochs)
+        saves = progress.stopped or progress.epoch == progress.best_epoch or settings.every_epoch
+        tensors = collect(module, optimizer) if saves and (sharded or worker.rank == 0) else {}
         if worker.rank == 0:
             rows = steps * settings.batch
             _report_epoch(report, progress, settings.epochs, loss, measured, rows / seconds, objective, {"learning_rate": rates.last, **usage.look()})
-            if progress.stopped or progress.epoch == progress.best_epoch or settings.every_epoch:
-                checkpoints.save(settings.checkpoints, progress, module, optimizer, keep=settings.keep)
+            if saves:
+                checkpoints.save(settings.checkpoints, progress, tensors, keep=settings.keep)
     return progress
 
 
-def wrap(module: nn.Module, worker: Worker) -> nn.Module:
-    """The module with gradients averaged over all workers."""
-    if worker.world == 1:
-        return module
-    # Buffers are constants fitted from the manifest, equal everywhere: sending them at every step would be waste.
-    return DistributedDataParallel(module, forward_sync_buffers=False, gradient_as_bucket_view=True, static_graph=True, bucket_cap_mb=_ONE_BUCKET)
+def _placed(module: nn.Module, worker: Worker, *, compiled: bool, sharded: bool) -> nn.Module:
+    """The module on the worker's device. Compiled in place, unlike by ``torch.compile(module)``: the weights keep their names."""
+    if compiled:
+        for part in (list(blocks(module)) if sharded else []) or [module]:  # what exchanges weights is not compiled
+            part.compile()
+    if not sharded:
+        return module.to(worker.placement.device)
+    shard(module, worker.placement.device, worker.world)
+    return module
 
 
 @dataclass
@@ -114,21 +130,25 @@ def run_epoch(
     placement: Placement,
     objective: Objective,
     within: Callable[[], None] | None = None,
+    *,
+    accumulate: int = 1,
+    clip: float = 0.0,
 ) -> float:
-    """One pass over ``batches``; the mean training loss of this worker. Reads no result from the device before the end."""
+    """One pass over ``batches``; the mean training loss of this worker. Reads no result from the device before the end.
+
+    Each batch is one optimizer step, computed in ``accumulate`` pieces. ``clip``: longest gradient, as the 2-norm over all
+    weights; a longer one is shortened. 0 = as it comes.
+    """
     module.train()
     losses: list[Tensor] = []
-    for rows in batches:
-        batch = (rows.pin() if placement.pinned else rows).to(placement.device, non_blocking=placement.non_blocking)
+    for batch in on_device(batches, placement):
         for group in optimizer.param_groups:
             group["lr"] = rates.next()
-        with autocast(placement):
-            logits = module(batch.categorical, batch.numeric)
-        loss = objective.loss(logits.float(), batch.labels, "mean")
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        losses.append(backward(module, batch, placement, objective, accumulate))
+        if clip:
+            nn.utils.clip_grad_norm_(module.parameters(), clip)
         optimizer.step()
-        losses.append(loss.detach())
         if within:
             within()
     return float(torch.stack(losses).mean())
@@ -141,24 +161,26 @@ class Measured:
 
 
 @torch.inference_mode()
-def evaluate(module: nn.Module, loader: Loader, worker: Worker, objective: Objective) -> Measured:
-    """Mean loss and quality over all workers' rows: one exchange of fixed size."""
+def evaluate(module: nn.Module, loader: Loader, worker: Worker, objective: Objective, *, together: bool = False) -> Measured:
+    """Mean loss and quality over all workers' rows: one exchange of fixed size.
+
+    ``together``: the module is in shards, so all workers must compute the same number of batches.
+    """
     module.eval()
     totals = torch.zeros(2 + objective.size, dtype=torch.float64, device=worker.placement.device)
-    for rows in loader.in_order(_EVALUATION_BATCH):
+    batches = loader.in_order(_EVALUATION_BATCH)
+    for rows, counts in in_step(batches, worker.placement.device) if together else zip(batches, repeat(True)):
         batch = rows.to(worker.placement.device, non_blocking=False)
         with autocast(worker.placement):
             logits = module(batch.categorical, batch.numeric).float()
+        if not counts:
+            continue
         totals[0] += objective.loss(logits, batch.labels, "sum")
         totals[1] += len(rows)
         totals[2:] += objective.tally(logits, batch.labels)
     if worker.world > 1:
         dist.all_reduce(totals)
     return Measured(float(totals[0] / totals[1]), objective.quality(totals[2:]))
-
-
-def autocast(placement: Placement) -> AbstractContextManager[object]:
-    return torch.autocast(placement.device, dtype=torch.bfloat16) if placement.amp else nullcontext()
 
 
 def _resume(module: nn.Module, optimizer: torch.optim.Optimizer, settings: Settings, report: Report) -> Progress:

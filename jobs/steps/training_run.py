@@ -25,7 +25,8 @@ from jobs.steps.uncertainty import Uncertainty
 def run(context: Context, rank: int = 0, world: int = 1) -> Progress:
     """Train as worker ``rank`` of ``world``; the weights end up in the step's checkpoints."""
     settings = Settings.of(context)
-    placement = place(settings.gpu, cuda=torch.cuda.is_available(), bfloat16=torch.cuda.is_available() and torch.cuda.is_bf16_supported())
+    cuda = torch.cuda.is_available()
+    placement = place(settings.gpu, cuda=cuda, bfloat16=cuda and torch.cuda.is_bf16_supported(), precision=settings.precision)
     torch.set_num_threads(settings.cpu)
     uri = only(dict(context.inputs), "input")
     manifest = datasets.load_manifest(uri)

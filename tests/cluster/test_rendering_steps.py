@@ -89,15 +89,27 @@ def test_a_worker_gets_what_the_job_file_says_and_the_engine_its_own_beside_it()
 
 
 def test_gpus_are_asked_for_on_nodes_that_have_them() -> None:
-    target = KubernetesTarget(node_selector={"zone": "a"}, gpu_node_selector={"pool": "gpu"})
+    target = KubernetesTarget(node_selector={"zone": "a"}, gpu_node_selector={"pool": "gpu"}, gpu_runtime_class="nvidia")
     cluster = cluster_of(step("train", resources={"workers": 2, "gpu": 2, "accelerator": "Tesla T4"}), target)
     worker, head = cluster["workerGroupSpecs"][0]["template"]["spec"], cluster["headGroupSpec"]["template"]["spec"]
     assert worker["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "2"
     assert worker["nodeSelector"] == {"zone": "a", "nvidia.com/gpu.product": "Tesla-T4", "pool": "gpu"}
     assert worker["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    assert worker["runtimeClassName"] == "nvidia"
     assert head["nodeSelector"] == {"zone": "a"}
+    assert "runtimeClassName" not in head
     assert "tolerations" not in head
     assert "nvidia.com/gpu" not in head["containers"][0]["resources"]["limits"]
+
+
+def test_a_training_in_one_pod_asks_for_its_gpu_too() -> None:
+    pod = pod_of(step("train", resources={"workers": 0, "gpu": 1, "memory": "4Gi"}), KubernetesTarget(gpu_runtime_class="nvidia"))
+    assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert pod["runtimeClassName"] == "nvidia"
+    assert pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    shared = next(volume for volume in pod["volumes"] if volume["name"] == "shm")
+    assert shared["emptyDir"] == {"medium": "Memory", "sizeLimit": "4096Mi"}
+    assert "runtimeClassName" not in pod_of(step("train", resources={"workers": 0, "gpu": 1}))
 
 
 def test_an_elastic_training_starts_small_and_grows() -> None:

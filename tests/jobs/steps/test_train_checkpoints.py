@@ -11,6 +11,7 @@ from torch import nn
 from jobs.contracts.errors import IntegrityError
 from jobs.steps import checkpoints
 from jobs.steps.checkpoints import Progress
+from jobs.steps.training_state import collect
 
 
 def step(module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -27,7 +28,7 @@ def pair(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
 
 def save(folder: Path, *epochs: int, best: int = 1, keep: int = 2) -> None:
     for epoch in epochs:
-        checkpoints.save(folder, Progress("job", epoch, min(best, epoch), 0.5), *pair(epoch), keep=keep)
+        checkpoints.save(folder, Progress("job", epoch, min(best, epoch), 0.5), collect(*pair(epoch)), keep=keep)
 
 
 def kept(folder: Path) -> list[int]:
@@ -37,7 +38,7 @@ def kept(folder: Path) -> list[int]:
 def test_training_goes_on_from_a_checkpoint_as_if_never_interrupted(tmp_path: Path) -> None:
     module, optimizer = pair(1)
     step(module, optimizer)
-    checkpoints.save(tmp_path, Progress("job", 1, 1, 0.5), module, optimizer)
+    checkpoints.save(tmp_path, Progress("job", 1, 1, 0.5), collect(module, optimizer))
     other, its_optimizer = pair(2)
     found = checkpoints.newest(tmp_path, "job")
     assert found is not None

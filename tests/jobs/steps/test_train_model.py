@@ -15,7 +15,7 @@ from jobs.contracts.errors import RequestError, RunError, SetupError
 from jobs.contracts.workload import Model
 from jobs.scoring import metrics
 from jobs.steps import export, objectives, tabular, training_loop
-from jobs.steps.device import Placement, place
+from jobs.steps.device import Placement, compiles, place
 from jobs.steps.loader import Rows
 from jobs.steps.training_loop import Rates, Worker
 
@@ -137,6 +137,27 @@ def test_device_follows_from_the_request_and_the_machine() -> None:
     assert not place(1, cuda=True, bfloat16=False).amp
     with pytest.raises(SetupError, match="GPU"):
         place(1, cuda=False, bfloat16=False)
+
+
+def test_precision_is_what_the_job_asks_for() -> None:
+    assert not place(1, cuda=True, bfloat16=True, precision="fp32").amp
+    assert place(1, cuda=True, bfloat16=True, precision="bf16").amp
+    assert place(0, cuda=False, bfloat16=False, precision="bf16") == Placement("cpu", "gloo", amp=True, pinned=False)
+    assert not place(0, cuda=False, bfloat16=False, precision="fp32").amp
+    with pytest.raises(SetupError, match="bfloat16"):
+        place(1, cuda=True, bfloat16=False, precision="bf16")
+
+
+def test_compiling_is_done_where_it_pays() -> None:
+    many, few = 10_000, 100
+    assert compiles("auto", "cuda", many, able=True)
+    assert not compiles("auto", "cuda", few, able=True), "it would take longer than the training"
+    assert not compiles("auto", "cuda", many, able=False)
+    assert not compiles("auto", "cpu", many, able=True)
+    assert compiles("on", "cpu", few, able=True)
+    assert not compiles("off", "cuda", many, able=True)
+    with pytest.raises(SetupError, match="C compiler"):
+        compiles("on", "cuda", many, able=False)
 
 
 def test_mixed_precision_computes_in_bfloat16_and_keeps_float32_weights() -> None:
