@@ -49,8 +49,8 @@ class Endpoint:
         return np.array(output["data"], np.float32).reshape(output["shape"])
 
     def predict(self, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
-        """One row or many to answers, through ``/predict``."""
-        answer = self._until_version("/predict", rows)
+        """One row or many to answers, through ``/models/{name}/predict``: the short path is the first model's."""
+        answer = self._until_version(f"/models/{self.name}/predict", rows)
         return task_answers.read(answer["predictions"])
 
     def _until_version(self, path: str, body: Any) -> dict[str, Any]:

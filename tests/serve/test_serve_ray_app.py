@@ -161,6 +161,7 @@ def test_up_answer_swap_deploy_down(cluster: Cluster, registry: Any, published: 
         assert deploy(cluster, published, tmp_path, version=2)["max_difference"] <= 1e-6
         wait(lambda: len(client.answers) > 300)
     assert post(f"{cluster.url}/models/letters/predict", ROW)[1] == "1"  # the other model stays where it is
+    assert deploy(cluster, published, tmp_path, version=1, model="letters")["max_difference"] <= 1e-6
     assert client.failures == []
     assert {body for body, _, _ in client.answers} == {"1", "2"}
     assert len({(body, header, probability) for body, header, probability in client.answers}) == 2  # each version has one answer to this row
@@ -220,14 +221,14 @@ def scored_by_version(metrics: str) -> set[str]:
     return set(re.findall(r'^ray_seatrial_rows_total{.*model_version="(\d+)".*} [1-9]', metrics, re.MULTILINE))
 
 
-def deploy(cluster: Cluster, published: Published, folder: Path, *, version: int) -> dict[str, Any]:
+def deploy(cluster: Cluster, published: Published, folder: Path, *, version: int, model: str = "parcels") -> dict[str, Any]:
     job = {"pipeline": "p", "run": "r", "step": "serve", "kind": "deploy", "inputs": ["dataset"], "fingerprint": "f"}
     (folder / "job.json").write_text(json.dumps(job))
     settings = {
         "SERVE_URL": cluster.url,
-        "MODEL_NAME": "parcels",
+        "MODEL_NAME": model,
         "MODEL_VERSION": str(version),
-        "MODEL_URI": published.uri(version),
+        "MODEL_URI": published.uri(version if model == "parcels" else 2),
         "INPUT_DATASET": str(published.dataset),
     }
     environment = os.environ | {f"SEATRIAL_{name}": value for name, value in settings.items()}
