@@ -93,8 +93,8 @@ def train(model: Model, training: Loader, validation: Loader, settings: Settings
 def _placed(module: nn.Module, worker: Worker, *, compiled: bool, sharded: bool) -> nn.Module:
     """The module on the worker's device. Compiled in place, unlike by ``torch.compile(module)``: the weights keep their names."""
     if compiled:
-        for part in (list(blocks(module)) if sharded else []) or [module]:  # what exchanges weights is not compiled
-            part.compile()
+        for part in (list(blocks(module)) if sharded else []) or [module]:
+            part.forward = torch.compile(part.forward)  # without hooks: those with which shards are put together cannot be compiled
     if not sharded:
         return module.to(worker.placement.device)
     shard(module, worker.placement.device, worker.world)

@@ -67,11 +67,20 @@ def test_what_was_trained_in_shards_is_exported_as_any_model(sharded: Context) -
     assert (sharded.folder / "bundle" / "bundle.json").exists()
 
 
+@pytest.mark.full
 def test_pieces_of_a_batch_work_in_shards(dataset: Path, tmp_path: Path) -> None:
     params = {"seed": 3, "batch": 128, "dropout": 0.0, "epochs": 1, "sharding": "fsdp"}  # of a model without blocks
     contexts = [training.context(tmp_path / str(pieces), dataset, params=params | {"accumulate": pieces}, resources={"workers": 2}) for pieces in (1, 2)]
     first, second = (gloo.trained(each, world=2) for each in contexts)
     assert gloo.gap(first, second) < ROUNDING
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs g++ for the CPU")
+def test_compiled_blocks_work_in_shards(dataset: Path, tmp_path: Path) -> None:
+    contexts = [context(tmp_path / wish, dataset, sharding="fsdp", dropout=0.0, epochs=1, compile=wish) for wish in ("off", "on")]
+    eager, compiled = (gloo.trained(each, world=2) for each in contexts)
+    assert 0 < gloo.gap(eager, compiled) < 1e-4, "equal to the last bit would mean that nothing was compiled"
 
 
 def test_blocks_are_the_entries_of_outermost_lists() -> None:

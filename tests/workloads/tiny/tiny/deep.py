@@ -18,10 +18,10 @@ WIDTH = 15  # odd, so that it cannot be cut evenly over two workers
 
 
 class Deep(nn.Module):
-    def __init__(self, numbers: int, standardise: nn.Module) -> None:
+    def __init__(self, numbers: int, standardise: nn.Module, dropout: float) -> None:
         super().__init__()
         self.standardise, self.first, self.last = standardise, nn.Linear(numbers, WIDTH), nn.Linear(WIDTH, 1)
-        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Dropout(0.1)) for _ in range(3))
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Dropout(dropout)) for _ in range(3))
 
     def forward(self, categorical: Tensor, numeric: Tensor) -> Tensor:
         found = self.first(self.standardise(numeric))
@@ -33,4 +33,4 @@ class Deep(nn.Module):
 def build(manifest: Manifest, params: Mapping[str, Any]) -> Model:
     _, numbers = tabular.columns(manifest)
     standardise = tabular.Standardise(tabular.statistics_of(numbers))
-    return replace(model.build(manifest, params), module=Deep(standardise.width, standardise))
+    return replace(model.build(manifest, params), module=Deep(standardise.width, standardise, params.get("dropout", 0.1)))
