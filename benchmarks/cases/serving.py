@@ -28,13 +28,13 @@ def run(bench: Bench) -> None:
     os.environ["SEATRIAL_HOME"] = str(voyage.made_home(bench) / ".seatrial")
     work = bench.work / "serving"
     work.mkdir()
-    stand = opened("flights", work, 10.0 if bench.full else 4.0, made=False)
+    stand = opened("flights", work, 10.0 if bench.full else 3.0, made=False)
     servers = _Servers(stand, 0.5 * _speed_of_fastapi(stand))
     full_speed = Comparison("serving", f"single rows, {CONNECTIONS} connections", "requests/s", "seatrial", demands=DEMANDS)
     one_rate = Comparison("serving", f"p99 of single rows, {servers.rate:,.0f} due per second", "s", "seatrial", demands={PEERS["fastapi"]: 1 / 1.5})
     columns = Comparison("serving", f"requests of {ROWS:,} rows as binary columns", "rows/s", "seatrial", demands={MODEL: 0.5})
     contenders = {"seatrial": servers.seatrial, PEERS["fastapi"]: servers.fastapi, PEERS["ray"]: servers.ray, MODEL: servers.model}
-    bench.together([full_speed, one_rate, columns], contenders, bench.repeats(3, 5))
+    bench.together([full_speed, one_rate, columns], contenders, bench.repeats(2, 5))
     bench.note(Figure("serving", "processor time of the replica per single row", 1e3 * min(servers.used), "ms", "at most 0.5, aim 0.35"))
 
 
