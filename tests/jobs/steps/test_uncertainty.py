@@ -26,9 +26,8 @@ from jobs.steps import checkpoints, evaluate, export, predict, training_run
 from jobs.steps.train import train
 from jobs.steps.uncertainty import NAMES, Uncertainty
 from serve import task_answers
-from serve.asgi import create_app
 from tests.jobs.steps import training
-from tests.serve.conftest import Alias, call
+from tests.serve.conftest import Alias, application, call
 from tests.workloads import kinds_data
 
 KINDS = training.REPOSITORY / "tests" / "workloads" / "kinds"
@@ -171,7 +170,7 @@ def test_batch_and_serving_answer_the_same_interval(root: Path) -> None:
     low, high = values.astype(np.float64) - reach, values.astype(np.float64) + reach
     np.testing.assert_array_equal(table["prediction_low"].to_numpy(), low.astype(np.float32))
     np.testing.assert_array_equal(table["prediction_high"].to_numpy(), high.astype(np.float32))
-    app = create_app("parcels", Alias(ModelVersion("parcels", "1", made.outputs["bundle"], scorer.fingerprint)))
+    app = application(Alias(ModelVersion("parcels", "1", made.outputs["bundle"], scorer.fingerprint)))
     app.slot.refresh()
     rows = datasets.read_part(made.inputs["dataset"], datasets.load_manifest(made.inputs["dataset"]), "test")
     answers = call(app, "POST", "/predict", rows.select([field.name for field in scorer.bundle.inputs]).to_pylist()).json["predictions"]
