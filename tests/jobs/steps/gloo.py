@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -41,3 +42,4 @@ def _worker(rank: int, world: int, job: str, folder: str, dataset: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=world)
     training_run.run(context, rank, world)
     dist.destroy_process_group()
+    os._exit(0)  # the work is done; threads of torch's sometimes abort an interpreter that ends ("terminate called without an active exception")
