@@ -110,7 +110,7 @@ def _whole(value: Any, name: str) -> int:
 
 def _number(value: Any, name: str) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
-        raise RequestError(f"{value!r} is no number from 0", where=name, hint="correct it in the job file")
+        raise RequestError(f"{value!r} is no number from 0", where=f"params.{name}", hint="correct it in the job file")
     return float(value)
 
 
