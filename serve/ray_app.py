@@ -233,7 +233,7 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument("--port", type=int, default=8000)
     start.add_argument("--replicas", type=int, default=1)
     start.add_argument("--ready", default="", help="file to write once the service answers")
-    start.add_argument("--if-absent", action="store_true", help="do nothing where these models are answered for already; join them to a service of other models")
+    start.add_argument("--if-absent", action="store_true", help="leave a service of these models alone; add them to one of others")
     for command in (start, commands.add_parser("down", help="end the service")):
         command.add_argument("--ray-address", default=os.environ.get("SEATRIAL_RAY_ADDRESS", ""))
     return parser
