@@ -51,7 +51,7 @@ class Mirror:
         Errors: StorageError or InputError when the store does not take it; the next push tries again.
         """
         with self._lock:
-            for path in self._here():
+            for path in list(self._here()):  # listed before the first is read: a checkpoint that appears meanwhile goes next time, after its metrics
                 self._upload(path)
             for name in [name for name in self._same if not (self.folder / name).exists()]:
                 storage.remove(storage.join(self.uri, name))

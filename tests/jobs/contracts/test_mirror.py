@@ -107,6 +107,20 @@ def test_metrics_are_there_before_the_checkpoints_they_lead_to(store: str, tmp_p
     assert [name.removeprefix(f"{store}/") for name in sent] == ["metrics.jsonl", "checkpoints/a"]
 
 
+def test_a_checkpoint_that_appears_while_metrics_are_sent_waits_for_its_own(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = storage.copy
+
+    def copy_then_work_on(source: str, target: str) -> None:
+        copy(source, target)
+        if source.endswith("metrics.jsonl"):
+            write(tmp_path, metrics="1\n2\n", two="y")
+
+    monkeypatch.setattr(storage, "copy", copy_then_work_on)
+    write(tmp_path, metrics="1\n", one="x")
+    Mirror(tmp_path, store, NAMES).push()
+    assert object_store.names(store) == ["checkpoints/one", "metrics.jsonl"]
+
+
 def test_a_file_pruned_while_it_is_sent_is_passed_over(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = storage.copy
 
