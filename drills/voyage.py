@@ -6,8 +6,10 @@ import hashlib
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -25,7 +27,12 @@ def arguments(sea: Sandbox, *more: str) -> tuple[str, ...]:
 
 def epochs(sea: Sandbox) -> list[int]:
     """Every epoch that training reported, in order, repeats included."""
-    return [record["epoch"] for path in sea.store.glob("runs/*/fit/metrics.jsonl") for record in reported(path.read_text()) if "epoch" in record]
+    return [record["epoch"] for record in _reports(sea) if "epoch" in record]
+
+
+def _reports(sea: Sandbox) -> Iterator[dict[str, Any]]:
+    for path in sea.store.glob("runs/*/fit/metrics.jsonl"):
+        yield from reported(path.read_text())
 
 
 def until_epoch(sea: Sandbox, client: subprocess.Popen[str], epoch: int) -> None:
@@ -98,15 +105,20 @@ def check_clean(sea: Sandbox, story: Story) -> None:
     story.check(not leftovers, "no temporary file is left", leftovers)
 
 
-def go_on(sea: Sandbox, client: subprocess.Popen[str], story: Story, seconds: float = 90) -> subprocess.Popen[str]:
-    """The run that survives by itself, or, where it ended with a message, the same command once more."""
-    reached = max(epochs(sea), default=0)
-    wait_until(lambda: client.poll() is not None or max(epochs(sea), default=0) > reached + 2, seconds)
-    if client.poll() is None:
+def go_on(sea: Sandbox, client: subprocess.Popen[str], story: Story) -> subprocess.Popen[str]:
+    """Wait until training is taken up from a checkpoint: by the run itself or, where it ended with a message, by the same command once more."""
+    wait_until(lambda: client.poll() is not None or _taken_up(sea))
+    if client.poll() in (None, 0):
         story.say("the run went on by itself")
         return client
     _, errors = client.communicate()
     story.check(client.returncode == 1 and "next:" in errors, "it ended and said what to do", errors[-2000:])
     check_quiet(sea, story)
     story.say("the same command goes on")
-    return sea.start(*arguments(sea))
+    again = sea.start(*arguments(sea))
+    wait_until(lambda: again.poll() is not None or _taken_up(sea))
+    return again
+
+
+def _taken_up(sea: Sandbox) -> bool:
+    return any(record.get("message", "").startswith("resuming") for record in _reports(sea))

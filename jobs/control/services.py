@@ -34,6 +34,8 @@ RAY_MODULE, SERVE_MODULE = "jobs.steps.ray_head", "serve.ray_app"
 # Ray's word for "one machine only", whatever the system: without it its ports listen on every interface. Servers and
 # clients must agree, because it decides which address a Ray process takes for its own.
 _LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# Ray's 60 s are for a head that comes back. This one does not: without it what runs in it should end, so that another can start.
+_NOTICE_LOSS = {"RAY_gcs_rpc_server_reconnect_timeout_s": "10"}
 _START_LIMIT = 120  # seconds until Ray or the service must have answered
 _LET_GO = 20.0  # seconds until what ran in a lost Ray has let go of the port
 _RESTARTS = 3  # of a Ray that is lost while a run needs it
@@ -169,7 +171,7 @@ def ray_environment(home: Home) -> dict[str, str]:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as stream:
             stream.write(secrets.token_hex(32))
-    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path), "RAY_USAGE_STATS_ENABLED": "0", **_LOOPBACK_ONLY, **ingress.flags()}
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path), "RAY_USAGE_STATS_ENABLED": "0", **_LOOPBACK_ONLY, **_NOTICE_LOSS, **ingress.flags()}
 
 
 def read_service(home: Home) -> dict[str, Any] | None:
