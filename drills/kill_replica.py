@@ -15,7 +15,7 @@ EXPECTS = "Ray Serve starts another; a client that repeats a refused request get
 
 
 def drill(sea: Sandbox, story: Story) -> None:
-    answer = sea.run("run", FILE, "--set", f"targets.local.port={sea.port}", "--keep")
+    answer = sea.run_file(FILE, *voyage.QUICK, "--keep")
     story.check(answer.returncode == 0, "a service is up", answer.stderr[-3000:])
     try:
         with Load(sea.port, sea.get("/example")) as load:

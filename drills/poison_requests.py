@@ -15,7 +15,7 @@ EXPECTS = "each bad request is refused with a 4xx; every good one is answered, w
 
 
 def drill(sea: Sandbox, story: Story) -> None:
-    answer = sea.run("run", FILE, "--set", f"targets.local.port={sea.port}", "--keep")
+    answer = sea.run_file(FILE, *voyage.QUICK, "--keep")
     story.check(answer.returncode == 0, "a service is up", answer.stderr[-3000:])
     try:
         example = sea.get("/example")

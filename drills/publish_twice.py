@@ -10,8 +10,7 @@ EXPECTS = "both end well; there is one dataset, whole, and one registered versio
 
 def drill(sea: Sandbox, story: Story) -> None:
     with story.fault("start the same run twice"):
-        quick = ("--set", "steps.fit.resources.workers=0")
-        clients = [sea.start("run", FILE, "--set", f"targets.local.port={port}", "--fresh", *quick) for port in (sea.port, free_port())]
+        clients = [sea.start("run", FILE, "--set", f"targets.local.port={port}", "--fresh", *voyage.QUICK) for port in (sea.port, free_port())]
         ended = [client.communicate(timeout=280)[1] for client in clients]
         codes = [client.returncode for client in clients]
         story.check(codes == [0, 0], "both ended well", "\n".join(ended)[-4000:])

@@ -19,6 +19,7 @@ from jobs.contracts.job import reported
 
 EPOCHS = 150  # some ten seconds of training: long enough to be hit in the middle
 LONG = ("--set", f"steps.fit.params.epochs_at_most={EPOCHS}", "--set", "steps.fit.retries=2")
+QUICK = ("--set", "steps.fit.resources.workers=0")  # for drills that are not about training
 
 
 def arguments(sea: Sandbox, *more: str) -> tuple[str, ...]:
