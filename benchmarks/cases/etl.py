@@ -36,20 +36,21 @@ def beside_bare(bench: Bench, engine: str) -> None:
     bare = f"bare {engine} script"
     comparison = Comparison("etl", f"flights features on {engine}, cold process to dataset", "s", "seatrial", demands={bare: BESIDE_BARE})
     contenders = {"seatrial": partial(_step, bench.work, engine), bare: partial(script, bench.work, engine)}
-    bench.compare(comparison, contenders, bench.repeats(2, 5))
+    bench.compare(comparison, contenders, bench.repeats(3, 5))
 
 
 def growth(bench: Bench, times: tuple[int, ...]) -> None:
     """The core query as the rows grow: time, peak memory, and the power of the rows with which time grows."""
     found: dict[str, list[float]] = {name: [] for name in ENGINES}
+    engines = list(ENGINES)
     for number in times:
         folder = _tables(bench.work, number)
         comparison = Comparison("etl", f"core query, {number * ROWS:,} rows", "s", "sail")
-        engines = [name for name in ENGINES if bench.full or not found[name] or found[name][-1] < SLOW * found["sail"][-1]]
         answers: dict[str, object] = {}  # all engines must agree
         bench.compare(comparison, {name: partial(_query, name, folder, answers) for name in engines}, bench.repeats(2, 3))
         for name in engines:
             found[name].append(comparison.median(name))
+        engines = [name for name in engines if bench.full or found[name][-1] < SLOW * found["sail"][-1]]
     for name, seconds in found.items():
         if len(seconds) > 1:  # from the first size to the last that it was asked for
             slope = np.polyfit(np.log(times[: len(seconds)]), np.log(seconds), 1)[0]
