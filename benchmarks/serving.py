@@ -83,7 +83,7 @@ def columns(bench: Bench) -> None:
     bare = calls * ROWS / (time.perf_counter() - started)
     print(f"columns of {ROWS:,} rows; the model in this process: {bare:,.0f} rows/s", flush=True)
     with seatrial(bench) as server:
-        for kind, request in (("JSON", _json_columns(bench, table)), ("binary", binary_columns(bench, table))):
+        for kind, request in (("JSON", json_columns(bench.model, table)), ("binary", binary_columns(bench, table))):
             outcome = measure(server.url, request, connections=8, seconds=bench.seconds)
             print(f"  {kind:10} {outcome}   {outcome.rate * ROWS:,.0f} rows/s", flush=True)
             bench.note(f"columnar rows, {kind}, share of the bare model's", outcome.rate * ROWS / bare, "binary: at least 0.5")
@@ -148,12 +148,13 @@ def table_of(bench: Bench, scorer: Scorer) -> pa.Table:
     return pa.table(found)
 
 
-def _json_columns(bench: Bench, table: pa.Table) -> bytes:
+def json_columns(model: str, table: pa.Table) -> bytes:
+    """A request of the Open Inference Protocol."""
     inputs = [
-        {"name": name, "shape": [ROWS], "datatype": "BYTES" if pa.types.is_string(table[name].type) else "FP64", "data": table[name].to_pylist()}
+        {"name": name, "shape": [len(table)], "datatype": "BYTES" if pa.types.is_string(table[name].type) else "FP64", "data": table[name].to_pylist()}
         for name in table.column_names
     ]
-    return request_of(f"/v2/models/{bench.model}/infer", json.dumps({"inputs": inputs}).encode())
+    return request_of(f"/v2/models/{model}/infer", json.dumps({"inputs": inputs}).encode())
 
 
 def binary_columns(bench: Bench, table: pa.Table) -> bytes:

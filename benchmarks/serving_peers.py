@@ -7,39 +7,22 @@ python -m benchmarks.serving_peers ray --bundle FOLDER --port N           Ray Se
 from __future__ import annotations
 
 import argparse
-import json
 import threading
-from pathlib import Path
 from typing import Any
 
 
 def application(bundle: str) -> Any:
-    """One ``async def`` handler: a pydantic model validates, dictionaries find the categories, one session scores."""
-    import numpy as np
-    import onnxruntime
+    """One ``async def`` handler."""
     from fastapi import FastAPI
-    from pydantic import ConfigDict, create_model
 
-    folder = Path(bundle)
-    described = json.loads((folder / "bundle.json").read_bytes())
-    tables = {name: {value: place for place, value in enumerate(values, 1)} for name, values in json.loads((folder / "vocab.json").read_bytes()).items()}
-    texts = [each["name"] for each in described["inputs"] if each["kind"] == "category"]
-    numbers = [each["name"] for each in described["inputs"] if each["kind"] == "number"]
-    fields: dict[str, Any] = dict.fromkeys(texts, (str | None, ...)) | dict.fromkeys(numbers, (float | None, ...))
-    row_type = create_model("Row", __config__=ConfigDict(extra="forbid"), **fields)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
-    threshold = described["threshold"]
-    app = FastAPI()
+    from benchmarks.frameworks.row_model import RowModel
 
-    async def predict(row: row_type) -> dict[str, Any]:  # type: ignore[valid-type]
-        categorical = np.array([[tables[name].get(getattr(row, name), 0) for name in texts]], np.int64)
-        numeric = np.array([[getattr(row, name) for name in numbers]], np.float64).astype(np.float32)
-        probability = float(session.run(["probability"], {"categorical": categorical, "numeric": numeric})[0][0])
-        return {"predictions": [{"probability": probability, "label": int(probability >= threshold)}]}
+    model, app = RowModel(bundle), FastAPI()
 
-    predict.__annotations__["row"] = row_type  # the annotation above is text, and its name is local
+    async def predict(row: Any) -> dict[str, Any]:
+        return model.predict(row)
+
+    predict.__annotations__["row"] = model.row_type  # known only now
     app.post("/predict")(predict)
     return app
 

@@ -69,16 +69,15 @@ def seatrial(bench: Bench, replicas: int = 1) -> Iterator[Server]:
         "SEATRIAL_REQUEST_LOG": str(log),
         "SEATRIAL_PREDICTIONS": str(bench.work / "predictions"),
     }
-    environment = os.environ | own | ingress.flags()
+    environment = own | ingress.flags()
     port, ready = free_port(), bench.work / "ray.json"
     ready.unlink(missing_ok=True)
-    with _process(bench, "seatrial", ["-m", "jobs.steps.ray_head", "--ready", str(ready), "--cpus", "4"], environment) as head:
+    with running(bench, "seatrial", [sys.executable, "-m", "jobs.steps.ray_head", "--ready", str(ready), "--cpus", "4"], **environment) as head:
         wait(ready.exists)
         address = json.loads(ready.read_bytes())["address"]
         arguments = ["up", "--model", bench.model, "--tracking-uri", bench.tracking_uri, "--port", str(port), "--replicas", str(replicas)]
-        subprocess.run([sys.executable, "-m", "serve.ray_app", *arguments, "--ray-address", address], env=environment, check=True, cwd=REPOSITORY)
-        url = f"http://127.0.0.1:{port}"
-        wait(lambda: _ok(f"{url}/v2/health/ready"))
+        subprocess.run([sys.executable, "-m", "serve.ray_app", *arguments, "--ray-address", address], env=os.environ | environment, check=True, cwd=REPOSITORY)
+        url = wait_for(port, "/v2/health/ready")
         time.sleep(1.5)  # the other replicas load within their poll
         yield Server("seatrial", url, lambda: [each for each in head.children(recursive=True) if "ServeReplica" in _title(each)])
 
@@ -86,21 +85,18 @@ def seatrial(bench: Bench, replicas: int = 1) -> Iterator[Server]:
 @contextmanager
 def standalone(bench: Bench) -> Iterator[Server]:
     port = free_port()
-    environment = os.environ | {"SEATRIAL_REQUEST_LOG": str(bench.work / "requests.jsonl")}
-    with _process(bench, "bare", ["-m", "serve.standalone", "--bundle", bench.bundle, "--port", str(port)], environment) as process:
-        wait(lambda: _ok(f"http://127.0.0.1:{port}/ping"))
-        yield Server("bare", f"http://127.0.0.1:{port}", lambda: [process])
+    argv = [sys.executable, "-m", "serve.standalone", "--bundle", bench.bundle, "--port", str(port)]
+    with running(bench, "bare", argv, SEATRIAL_REQUEST_LOG=str(bench.work / "requests.jsonl")) as process:
+        yield Server("bare", wait_for(port, "/ping"), lambda: [process])
 
 
 @contextmanager
 def peer(bench: Bench, name: str) -> Iterator[Server]:
     port = free_port()
-    arguments = ["-m", "benchmarks.serving_peers", name, "--bundle", bench.bundle, "--port", str(port)]
-    with _process(bench, name, arguments, dict(os.environ)) as process:
-        wait(lambda: _ok(f"http://127.0.0.1:{port}/openapi.json"))
+    with running(bench, name, [sys.executable, "-m", "benchmarks.serving_peers", name, "--bundle", bench.bundle, "--port", str(port)]) as process:
         yield Server(
             name,
-            f"http://127.0.0.1:{port}",
+            wait_for(port, "/openapi.json"),
             lambda: [process] if name == "fastapi" else [each for each in process.children(recursive=True) if "ServeReplica" in _title(each)],
         )
 
@@ -114,9 +110,10 @@ SERVERS: dict[str, Callable[[Bench], Any]] = {
 
 
 @contextmanager
-def _process(bench: Bench, name: str, arguments: list[str], environment: dict[str, str]) -> Iterator[psutil.Process]:
+def running(bench: Bench, name: str, argv: list[str], **environment: str) -> Iterator[psutil.Process]:
+    """A server; it and its children end with the block."""
     with (bench.work / f"{name}.log").open("wb") as log:
-        started = subprocess.Popen([sys.executable, *arguments], env=environment, cwd=REPOSITORY, stdout=log, stderr=log, start_new_session=True)
+        started = subprocess.Popen(argv, env=os.environ | environment, cwd=REPOSITORY, stdout=log, stderr=log, start_new_session=True)
     process = psutil.Process(started.pid)
     try:
         yield process
@@ -137,6 +134,13 @@ def _title(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
+
+
+def wait_for(port: int, path: str) -> str:
+    """Wait until the server on this port of loopback answers; its address."""
+    url = f"http://127.0.0.1:{port}"
+    wait(lambda: _ok(url + path))
+    return url
 
 
 def _ok(url: str) -> bool:

@@ -89,10 +89,14 @@ def complaint(error: ValidationError) -> tuple[str, str]:
     return first["msg"].removeprefix("Value error, "), ".".join(map(str, first["loc"]))
 
 
+def disk_full(where: str) -> StorageError:
+    return StorageError("the disk is full", where=where, hint="free some space and run the same command again; finished work is kept")
+
+
 def from_os_error(error: OSError, where: str) -> SeatrialError:
     """Translate an operating system error that reached an edge."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageError("the disk is full", where=where, hint="free some space and run the same command again; finished work is kept")
+        return disk_full(where)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StorageError("not allowed to write here", where=where, hint="check the folder's owner, or set SEATRIAL_HOME to another one")
     if isinstance(error, FileNotFoundError):

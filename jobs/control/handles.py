@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.contracts.errors import IntegrityError, RequestError, SeatrialError, StorageError, from_os_error
+from jobs.contracts.errors import IntegrityError, RequestError, SeatrialError, StorageError, disk_full, from_os_error
 from jobs.contracts.states import JobState
 
 if TYPE_CHECKING:  # listing jobs needs neither pyarrow nor pydantic
@@ -183,7 +183,7 @@ def _translate(error: sqlite3.Error, path: Path) -> SeatrialError:
         return StorageError(f"another process has held the list of jobs for {_PATIENCE:.0f} s", where=str(path), hint="end that process and repeat the command")
     # Without room for its shared memory SQLite speaks of an I/O error only.
     if name.startswith("SQLITE_FULL") or (name.startswith("SQLITE_IOERR") and shutil.disk_usage(path.parent).free < _ROOM):
-        return StorageError("the disk is full", where=str(path), hint="free some space and run the same command again; finished work is kept")
+        return disk_full(str(path))
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH", "SQLITE_IOERR")):
         return StorageError(f"cannot read or write the list of jobs: {error}", where=str(path), hint="check the folder's owner and that it is on a local disk")
     return IntegrityError(

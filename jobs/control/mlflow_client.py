@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.contracts.errors import SeatrialError, StorageError, from_os_error, missing_extra
+from jobs.contracts.errors import SeatrialError, StorageError, disk_full, from_os_error, missing_extra
 from jobs.control.mlflow_http import is_server
 from jobs.control.registry_reader import SQLITE
 
@@ -32,6 +32,7 @@ def open_client(tracking_uri: str) -> MlflowClient:
     except ModuleNotFoundError as error:
         raise missing_extra("mlflow", "registry") from error
     logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs, with a traceback, what it raises as well
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         if tracking_uri.startswith(SQLITE):
@@ -53,13 +54,25 @@ def translate(tracking_uri: str) -> Iterator[None]:
     except Exception as error:
         if not type(error).__module__.startswith(("mlflow.", "requests.", "sqlalchemy.")):
             raise
-        told = str(error).strip().partition("\n")[0]
+        database = _database_error(error)
+        if getattr(database, "sqlite_errorname", "") == "SQLITE_FULL":
+            raise disk_full(tracking_uri.removeprefix(SQLITE)) from error
+        told = str(database or error).strip().partition("\n")[0]
         hint = (
             "is the MLflow server running, and do the credentials allow writing?"
             if is_server(tracking_uri)
             else "check the disk, and run the same command again"
         )
         raise StorageError(f"the model registry refused: {told}", where=tracking_uri, hint=hint) from error
+
+
+def _database_error(error: BaseException | None) -> BaseException | None:
+    """What the database itself said, if it was one: MLflow's and SQLAlchemy's words around it say less."""
+    while error is not None:
+        if found := getattr(error, "orig", None):
+            return found
+        error = error.__cause__
+    return None
 
 
 def _create_tables(path: Path) -> None:
