@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import psutil
 from drills.sandbox import FILE, Sandbox, make_sandbox, wait_until
 from drills.story import Story
 from jobs.contracts.job import reported
+from jobs.control import ray_folder
 
 EPOCHS = 150  # some ten seconds of training: long enough to be hit in the middle
 LONG = ("--set", f"steps.fit.params.epochs_at_most={EPOCHS}", "--set", "steps.fit.retries=2")
@@ -103,7 +106,16 @@ def check_clean(sea: Sandbox, story: Story) -> None:
     check_quiet(sea, story)
     ours = {".gitignore", ".validate_storage_marker"}  # the second is Ray Train's own
     leftovers = [str(path) for path in sea.store.rglob(".*") if path.is_file() and path.name not in ours]
+    leftovers += [str(lock.parent) for lock in ray_folder.PLACE.glob(f"{ray_folder.PREFIX}*/{ray_folder.OWNER}") if _is_left(lock)]
     story.check(not leftovers, "no temporary file is left", leftovers)
+
+
+def _is_left(lock: Path) -> bool:
+    """Whether its owner has gone: then the lock can be taken."""
+    with suppress(OSError), lock.open("rb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def go_on(sea: Sandbox, client: subprocess.Popen[str], story: Story) -> subprocess.Popen[str]:

@@ -1,16 +1,18 @@
 """What a local run needs beside its steps: one Ray for all of them, and the service that answers.
 
 Both start while the ETL works, so that nothing waits for them. ``service.json`` describes what is up; a service
-that was kept (``--keep``) is found there and used again.
+that was kept (``--keep``) is found there and used again. One that ends with another run is not: a run beside it has its own.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
 import secrets
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from jobs.contracts.entrypoint import LIFELINE
 from jobs.contracts.errors import RunError, SetupError
 from jobs.control import ingress, processes
 from jobs.control.home import Home
+from jobs.control.ray_folder import remove_left
 from jobs.control.service_key import KEYS, authorization
 
 log = logging.getLogger(__name__)
@@ -52,21 +56,50 @@ class Services:
         self._serve: subprocess.Popen[bytes] | None = None
         self._lifeline: tuple[int, int] | None = None
         self._cpus, self._keep, self._starts = 0, False, 0
+        self._beside = False  # another run, whose service.json stays as it is
         self.reused = False
 
     def start(self, *, cpus: int, keep: bool) -> None:
-        """Begin to start both; returns at once.
+        """Begin to start both; returns at once, unless what a killed run has left is about to end.
 
-        Errors: SetupError when something else listens on the port, or the service that is up has other models.
+        Errors: SetupError when something else has the port, or the service that is up has other models.
         """
-        if record := read_service(self._home):
-            check_models(record, self._models)
-            self.reused = True
-            return
-        check_port_free(self._port)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._cpus, self._keep = cpus, keep
-        self._start_ray()
+        with (self._folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # of two runs that start at once, one finds the other's record
+            record = read_service(self._home)
+            if record and record["keep"]:
+                check_models(record, self._models)
+                self.reused = True
+                return
+            if record and record["url"] == self._url:
+                self._await_end()
+            elif record:
+                self._go_beside(record, keep)
+            check_port_free(self._port)
+            self._cpus, self._keep = cpus, keep
+            self._start_ray()
+
+    def _await_end(self) -> None:
+        """Of a run that was killed, the service ends within seconds; that of one that goes on does not."""
+        log.warning("another run has its service at %s: waiting for its end", self._url)
+        deadline = time.monotonic() + _LET_GO
+        while read_service(self._home):
+            if time.monotonic() > deadline:
+                hint = f"wait until it is over, or choose another port: --set targets.local.port={self._port + 1}"
+                raise SetupError("another run has its service at this address", where=self._url, hint=hint)
+            time.sleep(0.1)
+
+    def _go_beside(self, record: Mapping[str, Any], keep: bool) -> None:
+        if keep:
+            hint = "wait until that run is over: one service is kept at a time"
+            raise SetupError("another run has a service up, which ends with it", where=record["url"], hint=hint)
+        self._beside, self._folder = True, self._folder / f"beside-{os.getpid()}"
+        self._folder.mkdir(exist_ok=True)
+
+    @property
+    def _url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
 
     def _start_ray(self) -> None:
         for name in ("ray.json", "serve.json"):
@@ -105,7 +138,9 @@ class Services:
             )
 
     def _write_service(self, pid: int, keep: bool) -> None:
-        record = processes.identify(pid) | {"url": f"http://127.0.0.1:{self._port}", "models": self._models, "keep": keep}
+        if self._beside:
+            return
+        record = processes.identify(pid) | {"url": self._url, "models": self._models, "keep": keep}
         storage.write_bytes(str(self._home.service), json.dumps(record, indent=1).encode())
 
     def advance(self) -> None:
@@ -136,10 +171,11 @@ class Services:
             self.ray_address()
             self.advance()
             self._wait_for("serve.json", self._serve, "serve.log")
-        service = read_service(self._home)
-        if service is None:
-            raise RunError("the service has ended", where=str(self._folder / "ray.log"), hint="this log may say why; the same command goes on")
-        return str(service["url"])
+            if self._ray is not None and self._ray.poll() is None:
+                return self._url
+        elif service := read_service(self._home):
+            return str(service["url"])
+        raise RunError("the service has ended", where=str(self._folder / "ray.log"), hint="this log may say why; the same command goes on")
 
     def _ray_json(self) -> dict[str, Any]:
         return json.loads((self._folder / "ray.json").read_bytes())  # type: ignore[no-any-return]
@@ -161,16 +197,23 @@ class Services:
         for process in (self._serve, self._ray):
             if process is not None:
                 processes.stop_session(process.pid, process)
-        self._home.service.unlink(missing_ok=True)
+        remove_left()  # of a Ray that had to be killed
+        if self._beside:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        else:
+            self._home.service.unlink(missing_ok=True)
 
 
 def ray_environment(home: Home) -> dict[str, str]:
     """What every process of this home's Ray must be told: token authentication, and to stay on loopback."""
     path = home.root / "ray-token"
     if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
+        new = path.with_name(f".{path.name}.{os.getpid()}")
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
             stream.write(secrets.token_hex(32))
+        with suppress(FileExistsError):  # another run was first, and its Ray has read its token
+            os.link(new, path)
+        new.unlink()
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path), "RAY_USAGE_STATS_ENABLED": "0", **_LOOPBACK_ONLY, **_NOTICE_LOSS, **ingress.flags()}
 
 
@@ -181,7 +224,7 @@ def read_service(home: Home) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     if processes.running(record):
-        return record if "models" in record else record | {"models": [record["model"]]}  # as an older release wrote it
+        return {"keep": True} | (record if "models" in record else record | {"models": [record["model"]]})  # as an older release wrote it
     home.service.unlink(missing_ok=True)
     return None
 

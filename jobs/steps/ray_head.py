@@ -10,12 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
-import time
 
 import ray
 
@@ -23,6 +20,7 @@ from jobs.contracts import storage
 from jobs.contracts.entrypoint import watch_lifeline
 from jobs.contracts.errors import EXIT_DONE
 from jobs.control import ingress
+from jobs.control.ray_folder import ray_folder
 
 OBJECT_STORE = 256 << 20  # bytes; data travel as Parquet and bundles, so Ray's store holds next to nothing
 
@@ -32,33 +30,23 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--ready", required=True, help="file to write once drivers can join")
     parser.add_argument("--cpus", type=int, default=os.cpu_count() or 1, help="logical CPUs to offer")
     options = parser.parse_args(argv)
-    folder = tempfile.mkdtemp(prefix="seatrial-ray-", dir="/tmp")  # short: Ray's socket paths must stay below 107 characters
     end = threading.Event()
-    try:
-        end_on_signal(end)
-        watch_lifeline()
-        address = start_ray(options.cpus, folder)
-        end_on_signal(end)  # again: Ray puts its own handlers in place, which end the process on the spot
-        storage.write_bytes(options.ready, json.dumps({"address": address, "pid": os.getpid()}).encode())
-        end.wait()
-    finally:
-        ray.shutdown()
-        remove(folder)
+    with ray_folder() as folder:
+        try:
+            end_on_signal(end)
+            watch_lifeline()
+            address = start_ray(options.cpus, folder)
+            end_on_signal(end)  # again: Ray puts its own handlers in place, which end the process on the spot
+            storage.write_bytes(options.ready, json.dumps({"address": address, "pid": os.getpid()}).encode())
+            end.wait()
+        finally:
+            ray.shutdown()
     return EXIT_DONE
 
 
 def end_on_signal(end: threading.Event) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end.set())
-
-
-def remove(folder: str) -> None:
-    """Remove Ray's files, if any."""
-    for _ in range(20):  # Ray's last processes may still write while they end
-        shutil.rmtree(folder, ignore_errors=True)
-        if not os.path.exists(folder):
-            return
-        time.sleep(0.1)
 
 
 def start_ray(cpus: int, folder: str) -> str:

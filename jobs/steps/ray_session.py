@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
-from tempfile import mkdtemp
+from contextlib import contextmanager, nullcontext
 
 import ray
 from ray.exceptions import RayTaskError
 
 from jobs.contracts.errors import SeatrialError, StepFailed
-from jobs.steps.ray_head import remove, start_ray
+from jobs.control.ray_folder import ray_folder
+from jobs.steps.ray_head import start_ray
 
 
 @contextmanager
 def joined(address: str, cores: int) -> Iterator[None]:
     """Connected to the Ray at ``address``, or to one of our own with so many cores that ends with us."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    folder = "" if address else mkdtemp(prefix="seatrial-ray-", dir="/tmp")  # short: Ray's socket paths must stay below 107 characters
-    try:
-        if address:
-            ray.init(address=address, namespace="seatrial", log_to_driver=True, logging_level="warning")
-        else:
-            start_ray(cores, folder)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)  # Ray puts its own in place, which end the process on the spot
-        yield
-    finally:
-        ray.shutdown()
-        if folder:
-            remove(folder)
+    with nullcontext("") if address else ray_folder() as folder:
+        try:
+            if address:
+                ray.init(address=address, namespace="seatrial", log_to_driver=True, logging_level="warning")
+            else:
+                start_ray(cores, folder)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)  # Ray puts its own in place, which end the process on the spot
+            yield
+        finally:
+            ray.shutdown()
 
 
 def cause_of(error: BaseException | None, what: str) -> SeatrialError:
