@@ -23,6 +23,7 @@ from drills.sandbox import free_port
 FILES = REPOSITORY / "benchmarks" / "frameworks"
 ENVIRONMENTS = REPOSITORY / "dist" / "bench" / "environments"
 MLSERVER = "rows"  # the model's name there
+_MLSERVER_BESIDE = ("uvloop<0.22",)  # its workers ask for a loop that newer ones do not make
 
 
 @dataclass(frozen=True)
@@ -35,20 +36,22 @@ class Framework:
     """The request for one row, as the framework takes it."""
     columns: Callable[[pa.Table], bytes] | None = None
     """The request for many, where it has a form for them."""
+    beside: tuple[str, ...] = ()
+    """Requirements that the package's own lack."""
 
 
-def python_of(package: str) -> str:
-    """The Python of the package's environment, which is made when it is missing.
+def python_of(framework: Framework) -> str:
+    """The Python of the framework's environment, which is made when it is missing.
 
     Errors: SystemExit where the package cannot be installed.
     """
-    folder = ENVIRONMENTS / package
+    package, folder = framework.package, ENVIRONMENTS / framework.package
     python, whole = folder / "bin" / "python", folder / "whole"
     if not whole.exists():
         uv = [sys.executable, "-m", "uv"]
         for argv in (
             [*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-            [*uv, "pip", "install", "--quiet", "--python", str(python), package, "onnxruntime", "numpy", "pydantic"],
+            [*uv, "pip", "install", "--quiet", "--python", str(python), package, "onnxruntime", "numpy", "pydantic", *framework.beside],
         ):
             if subprocess.run(argv, check=False).returncode:
                 raise SystemExit(f"{package} could not be installed: is the package index within reach?")
@@ -83,7 +86,7 @@ def _mlserver(bench: Bench, python: str) -> Iterator[Server]:
         (folder / f"{name}.json").write_text(json.dumps(content))
     argv = [python, str(Path(python).with_name("mlserver")), "start", str(folder)]
     with running(bench, "mlserver", argv, PYTHONPATH=str(FILES), MLSERVER_METRICS_DIR=str(folder / "metrics")) as process:
-        url = wait_for(port, "/v2/health/ready")
+        url = wait_for(port, f"/v2/models/{MLSERVER}/ready")
         yield Server("mlserver", url, lambda: [process, *process.children(recursive=True)])
 
 
@@ -98,5 +101,5 @@ def _one_row(bench: Bench) -> bytes:
 FRAMEWORKS = (
     Framework("LitServe", "litserve", _litserve, attrgetter("row")),
     Framework("BentoML", "bentoml", _bentoml, attrgetter("row")),
-    Framework("MLServer", "mlserver", _mlserver, _one_row, lambda table: json_columns(MLSERVER, table)),
+    Framework("MLServer", "mlserver", _mlserver, _one_row, lambda table: json_columns(MLSERVER, table), _MLSERVER_BESIDE),
 )

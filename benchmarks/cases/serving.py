@@ -40,7 +40,7 @@ def run(bench: Bench) -> None:
     columns = Comparison("serving", f"requests of {ROWS:,} rows as binary columns", "rows/s", "seatrial", demands={MODEL: 0.5})
     contenders = {"seatrial": servers.seatrial, PEERS["fastapi"]: servers.fastapi, PEERS["ray"]: servers.ray, MODEL: servers.model}
     if bench.full:
-        contenders |= {each.title: partial(servers.framework, each, python_of(each.package)) for each in FRAMEWORKS}
+        contenders |= {each.title: partial(servers.framework, each, python_of(each)) for each in FRAMEWORKS}
     bench.together([full_speed, one_rate, columns], contenders, bench.repeats(2, 5))
     bench.note(Figure("serving", "processor time of the replica per single row", 1e3 * min(servers.used), "ms", "at most 0.5, aim 0.35"))
 
