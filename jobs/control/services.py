@@ -89,6 +89,7 @@ class Services:
                 hint = f"wait until it is over, or choose another port: --set targets.local.port={self._port + 1}"
                 raise SetupError("another run has its service at this address", where=self._url, hint=hint)
             time.sleep(0.1)
+        _await_free(self._port)
 
     def _go_beside(self, record: Mapping[str, Any], keep: bool) -> None:
         if keep:
