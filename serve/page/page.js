@@ -163,6 +163,7 @@ function answer(found) {
     return node("tr", "", each.change === 0 ? { class: "same" } : {}, node("th", each.field, { scope: "row" }), node("td", show(each.value)), node("td", show(each.usual)),
       node("td", points(each.change), { class: "number" }), cell);
   }));
+  $("measure").textContent = isShare() ? "Points: the score of this row in percent" : "Change: the value of this row";
   $("moved").hidden = false;
 }
 

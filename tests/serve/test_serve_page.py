@@ -172,6 +172,7 @@ def test_a_person_gives_a_key_asks_and_watches_without_a_mouse(tab: Tab, served:
     rows = tab.js("[...document.querySelectorAll('#effects tr')].map(row => [...row.children].map(cell => cell.textContent))")
     strongest = sorted(expected["effects"], key=lambda effect: -abs(effect["change"]))
     assert [row[0] for row in rows] == [effect["field"] for effect in strongest]
+    assert tab.js("document.getElementById('measure').textContent").startswith("Points")
     assert rows[0][3] == f"{'+' if strongest[0]['change'] > 0 else MINUS}{100 * abs(strongest[0]['change']):.1f}"
 
     load(served, 250, 20.0)
