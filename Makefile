@@ -5,6 +5,9 @@ VENV ?= .venv
 TORCH_BACKEND ?= cpu
 UV_VERSION := 0.13.9
 JOB ?= examples/flights/pipeline.yaml
+# How many processes run the tests. Those of one group keep to one (tests/conftest.py); more than three find no more groups.
+JOBS ?= 2
+SIDE_BY_SIDE = $(if $(filter-out 1,$(JOBS)),--numprocesses $(JOBS) --dist loadgroup)
 
 BIN := $(VENV)/bin
 LINKS := $(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))
@@ -25,11 +28,11 @@ run: $(VENV)/.ready-run  ## Raw flights to a live prediction (JOB=FILE for anoth
 ui: $(VENV)/.ready-run  ## MLflow's pages on the store, and the address of Ray's dashboard (PORT=5000)
 	@$(BIN)/seatrial ui --port $(or $(PORT),5000)
 
-test: $(VENV)/.ready-test check  ## Every check: lint, types, imports, tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.ready-test check  ## Every check: lint, types, imports, tests (JOBS=1: in one process, with half the memory)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-full: $(VENV)/.ready-test check  ## The same, with the long suites
-	@$(BIN)/python -m pytest --full $(ARGS)
+	@$(BIN)/python -m pytest --full $(SIDE_BY_SIDE) $(ARGS)
 
 # The first failure ends it: each test builds on what the ones before have left in the cluster.
 test-cluster: $(VENV)/.ready-test  ## On a real cluster: SEATRIAL_TEST_KUBECONFIG, SEATRIAL_TEST_IMAGE_RAY, SEATRIAL_TEST_IMAGE_SPARK
