@@ -5,9 +5,9 @@ VENV ?= .venv
 TORCH_BACKEND ?= cpu
 UV_VERSION := 0.13.9
 JOB ?= examples/flights/pipeline.yaml
-# How many processes run the tests. Those of one group keep to one (tests/conftest.py); more than three find no more groups.
-JOBS ?= 2
-SIDE_BY_SIDE = $(if $(filter-out 1,$(JOBS)),--numprocesses $(JOBS) --dist loadgroup)
+# How many processes run the tests, a file at a time. Each has engines of its own: two want 16 GB.
+JOBS ?= 1
+SIDE_BY_SIDE = $(if $(filter-out 1,$(JOBS)),--numprocesses $(JOBS) --dist loadfile)
 
 BIN := $(VENV)/bin
 LINKS := $(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))
@@ -28,7 +28,7 @@ run: $(VENV)/.ready-run  ## Raw flights to a live prediction (JOB=FILE for anoth
 ui: $(VENV)/.ready-run  ## MLflow's pages on the store, and the address of Ray's dashboard (PORT=5000)
 	@$(BIN)/seatrial ui --port $(or $(PORT),5000)
 
-test: $(VENV)/.ready-test check  ## Every check: lint, types, imports, tests (JOBS=1: in one process, with half the memory)
+test: $(VENV)/.ready-test check  ## Every check: lint, types, imports, tests (JOBS=2: in two processes)
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-full: $(VENV)/.ready-test check  ## The same, with the long suites

@@ -14,7 +14,6 @@ from tests import practice as practices
 from tests import ray_cluster as clusters
 
 REPOSITORY = Path(__file__).parents[1]
-ENGINES = tuple(f"tests/{folder}/" for folder in ("cluster_real", "drills", "e2e", "examples", "jobs/steps", "serve", "spark_etl"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,16 +29,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="long; runs with make test-full"))
     # Whole voyages last: what is quick to fail should fail first.
     items.sort(key=lambda item: "e2e" in item.path.parts)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-
-
-def _group(item: pytest.Item) -> str:
-    """Tests of one group run one after another in one process (``make test`` has two): they share engines, or services and ports."""
-    path, fixtures = item.path.relative_to(REPOSITORY).as_posix(), getattr(item, "fixturenames", ())
-    if path.startswith("tests/cloud/") or "practice_service" in fixtures:
-        return "clouds"
-    return "engines" if path.startswith(ENGINES) or "ray_cluster" in fixtures else path
 
 
 @pytest.fixture(autouse=True)

@@ -71,7 +71,7 @@ def test_killed_worker_is_replaced_and_the_weights_are_the_same(dataset: Path, r
     context = training.context(tmp_path, dataset, **JOB)
     with training.started(context, ray_address=ray_address, **TOKEN) as process:
         training.wait_for("third epoch", lambda: len(training.epochs(context)) >= 3, process)
-        workers = training.train_workers(1)
+        workers = training.train_workers(os.getpid())
         assert len(workers) == 2
         training.kill(workers[0])
         assert process.wait(timeout=training.LIMIT) == 0
@@ -85,7 +85,7 @@ def test_killed_driver_resumes_when_started_again_and_the_weights_are_the_same(d
     with training.started(context, ray_address=ray_address, **TOKEN) as process:
         training.wait_for("third epoch", lambda: len(training.epochs(context)) >= 3, process)
         process.kill()
-    training.wait_for("end of the workers", lambda: not training.train_workers(1))
+    training.wait_for("end of the workers", lambda: not training.train_workers(os.getpid()))
     assert not (tmp_path / "bundle").exists()
     assert training.run(context, ray_address=ray_address, **TOKEN) == 0
     assert any(message.startswith("resuming after epoch") for message in training.messages(context))
@@ -97,7 +97,7 @@ def test_worker_lost_more_often_than_retried_fails_the_step_and_keeps_the_checkp
     context = training.context(tmp_path, dataset, **{**JOB, "retries": 0})
     with training.started(context, ray_address=ray_address, **TOKEN) as process:
         training.wait_for("first epoch", lambda: training.epochs(context), process)
-        training.kill(training.train_workers(1)[0])
+        training.kill(training.train_workers(os.getpid())[0])
         assert process.wait(timeout=training.LIMIT) == 1
     assert "continues from the last checkpoint" in training.error(context)["hint"]
     assert list(context.checkpoints.iterdir())
@@ -109,7 +109,7 @@ def test_interrupted_step_ends_with_130_and_leaves_no_worker(dataset: Path, ray_
         training.wait_for("first epoch", lambda: training.epochs(context), process)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
-    training.wait_for("end of the workers", lambda: not training.train_workers(1))
+    training.wait_for("end of the workers", lambda: not training.train_workers(os.getpid()))
     assert not (tmp_path / "bundle").exists()
 
 
