@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -106,16 +104,8 @@ def check_clean(sea: Sandbox, story: Story) -> None:
     check_quiet(sea, story)
     ours = {".gitignore", ".validate_storage_marker"}  # the second is Ray Train's own
     leftovers = [str(path) for path in sea.store.rglob(".*") if path.is_file() and path.name not in ours]
-    leftovers += [str(lock.parent) for lock in ray_folder.PLACE.glob(f"{ray_folder.PREFIX}*/{ray_folder.OWNER}") if _is_left(lock)]
+    leftovers += map(str, ray_folder.left())
     story.check(not leftovers, "no temporary file is left", leftovers)
-
-
-def _is_left(lock: Path) -> bool:
-    """Whether its owner has gone: then the lock can be taken."""
-    with suppress(OSError), lock.open("rb") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
 
 
 def go_on(sea: Sandbox, client: subprocess.Popen[str], story: Story) -> subprocess.Popen[str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -17,6 +15,7 @@ import psutil
 from jobs.contracts.states import JobState
 from jobs.control import processes, runs
 from jobs.control.home import Home
+from jobs.control.locks import held
 from jobs.control.machine import Check
 from jobs.control.services import get_json
 
@@ -71,30 +70,15 @@ def service_record(home: Home) -> dict[str, Any] | None:
 
 def leftovers(home: Home) -> Iterator[Check]:
     """Runs whose driver is gone, and temporary folders of writers that are gone."""
-    halted = [record.run for record in runs.list_runs(home) if record.state == JobState.RUNNING and not _held(home.runs / record.run / "lock")]
+    halted = [record.run for record in runs.list_runs(home) if record.state == JobState.RUNNING and not held(home.runs / record.run / "lock")]
     if halted:
         yield Check("runs", "warn", f"nobody works on {', '.join(halted[:3])}{' …' if len(halted) > 3 else ''}", "the same `seatrial run FILE` goes on with it")
     stale = [folder for folder in home.root.glob("code/.*.*") if not _alive(folder.suffix[1:])]
-    stale += [folder for folder in home.datasets.glob("*/*.tmp") if not _held(folder / ".lock")]
+    stale += [folder for folder in home.datasets.glob("*/*.tmp") if not held(folder / ".lock")]
     if stale:
         size = sum(file.stat().st_size for folder in stale for file in folder.rglob("*") if file.is_file())
         text = f"{len(stale)} left behind by interrupted work, {size / 2**20:.0f} MiB"
         yield Check("temporary folders", "warn", text, f"delete them when nothing runs: {', '.join(map(str, stale[:2]))}{' …' if len(stale) > 2 else ''}")
-
-
-def _held(lock: Path) -> bool:
-    """Whether a process holds this lock; the system lets go of a dead one's by itself."""
-    try:
-        descriptor = os.open(lock, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
 
 
 def _alive(pid: str) -> bool:

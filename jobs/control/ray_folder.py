@@ -7,9 +7,11 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp, mkstemp
+
+from jobs.control.locks import held
 
 PLACE = Path("/tmp")  # noqa: S108 - short: Ray's socket paths must stay below 107 characters
 PREFIX, OWNER = "seatrial-ray-", "owner"
@@ -30,13 +32,14 @@ def ray_folder() -> Iterator[str]:
         os.close(descriptor)
 
 
+def left() -> list[Path]:
+    """Folders whose owner has gone; none that this user may not write, none without a lock file."""
+    return [lock.parent for lock in PLACE.glob(f"{PREFIX}*/{OWNER}") if os.access(lock, os.W_OK) and not held(lock)]
+
+
 def remove_left() -> None:
-    """Remove the folders whose owner has gone. Those of other users, and those without a lock file, stay."""
-    for lock in PLACE.glob(f"{PREFIX}*/{OWNER}"):
-        with suppress(OSError), lock.open("rb") as stream:
-            if lock.stat().st_uid == os.getuid():
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(lock.parent)
+    for folder in left():
+        _remove(folder)
 
 
 def _remove(folder: Path) -> None:
